@@ -1,0 +1,1 @@
+"""Theory: the library, its command line and its conformance kit. See the sub-packages; nothing is imported here."""
