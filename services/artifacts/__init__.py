@@ -1,0 +1,1 @@
+"""The World: immutable files by path and CID, and live streams."""

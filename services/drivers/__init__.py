@@ -1,0 +1,1 @@
+"""What several services need of one product; imported by adapters and assembly alone."""

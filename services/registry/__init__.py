@@ -1,0 +1,1 @@
+"""Immutable documents by reference, and the snapshots that pin them."""

@@ -1,0 +1,1 @@
+"""Scratch of a plan: keys, queues and volumes; and the names of secrets."""

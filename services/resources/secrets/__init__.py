@@ -1,0 +1,1 @@
+"""Secrets by name; values go to the executor alone."""

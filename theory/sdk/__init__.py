@@ -1,0 +1,1 @@
+"""Clients of the five services, and what runs inside a container."""

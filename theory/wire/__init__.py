@@ -1,0 +1,1 @@
+"""The only meeting of gRPC and theory.core."""
