@@ -5,10 +5,10 @@ BIN := .venv/bin
 
 # ---- Set up
 
-.PHONY: help setup lock stubs clean
+.PHONY: help setup lock stubs clean check fmt docs test-quick test test-all conformance bench run image
 help:  ## this list
 	@awk -F':.*## ' '/^# ---- /{printf "\n%s\n", substr($$0, 8)} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' \
-	  $(MAKEFILE_LIST)
+	  $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/.installed .venv/.stubs  ## a virtual environment from the lock, and the stubs
 
@@ -20,6 +20,63 @@ lock: .venv/.synced  ## resolve again, keeping the pins; UPGRADE=name lets one m
 stubs: .venv/.installed  ## generate theory/api from protos/ again
 	$(BIN)/python hatch_build.py
 	@touch .venv/.stubs
+
+clean:  ## remove what the verbs made: environment, stubs, caches, builds
+	rm -rf .venv theory/api dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- Judge
+
+check: setup  ## what needs no running code: style, types, import contracts, protos, documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	@tag=$$(git tag --list 'api/v1.*' --sort=-version:refname | head -n 1); \
+	  if [ -n "$$tag" ]; then echo "buf breaking against $$tag"; $(BIN)/buf breaking --against ".git#tag=$$tag"; \
+	  else echo "buf breaking: no api/v1.* tag yet, nothing is promised"; fi
+	@if [ -f tests/docs_drift.py ]; then echo "docs drift"; $(BIN)/python -m tests.docs_drift; fi
+
+fmt: setup  ## write what check would demand of format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+	$(BIN)/buf format --write
+
+# No servers, no engine. A folder that does not exist yet is passed over.
+QUICK := $(wildcard $(addprefix tests/,unit vectors contract properties architecture))
+test-quick: setup  ## rules, vectors, contracts, properties, architecture; no servers, about 30 s
+	$(BIN)/pytest -q -m "not slow and not docker and not drill and not long" $(QUICK)
+
+test: setup  ## everything that starts on this machine, within 10 minutes; what is missing is named at the end
+	$(BIN)/pytest -q -m "not long"
+
+test-all: setup  ## the long drills, too
+	$(BIN)/pytest -q
+
+conformance: setup  ## every adapter x every promise, over a socket
+	$(BIN)/pytest -q -m "not long" tests/conformance
+
+bench: setup  ## the measured hot paths, as ratios within one run
+	$(BIN)/python -m tests.bench
+
+# ---- Use
+
+RUNTIME ?= local
+run: setup  ## the demo, embedded, state in ./.theory; RUNTIME=local|process|mock
+	PATH="$(CURDIR)/$(BIN):$$PATH" RUNTIME=$(RUNTIME) deploy/run.sh
+
+docs: setup  ## write the generated pages again
+	$(BIN)/python -m tests.docs_drift --write
+
+# The image needs a Python base: BASE=name, of the first stage and the second.
+BASE ?= python:3.11-slim
+image: setup  ## the image of one service: SERVICE=ledger, BASE=an image with Python 3.11 or newer
+	@test -f "services/$(SERVICE)/__main__.py" || { echo "SERVICE=name, one of:" $$(ls services/*/__main__.py | cut -d/ -f2); exit 2; }
+	if [ -f "$${SSL_CERT_FILE:-}" ]; then cp "$$SSL_CERT_FILE" .venv/ca.crt; else rm -f .venv/ca.crt; fi
+	docker build --file deploy/images/service.Dockerfile --build-arg BASE=$(BASE) --build-arg SERVICE=$(SERVICE) \
+	  --tag theory-$(SERVICE) .
 
 # A bare machine has no uv: pip installs that one package, by the hash in the lock, and uv the rest.
 PYTHON ?= python3
@@ -37,8 +94,11 @@ PYTHON ?= python3
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@ .venv/.stubs
 
+# The stubs were removed by hand.
+.PHONY: missing
+
 # `find` at each start: a proto that is new, changed or gone makes the stubs old.
 PROTOS := $(shell find protos -name '*.proto' 2>/dev/null) $(shell find protos -type d 2>/dev/null)
-.venv/.stubs: .venv/.installed $(PROTOS)
+.venv/.stubs: .venv/.installed $(PROTOS) $(if $(wildcard theory/api/__init__.py),,missing)
 	$(BIN)/python hatch_build.py
 	@touch $@
