@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 SLOW_S = 0.25
 
 _loud: dict[str, int] = {}
+_quiet: dict[str, int] = {}
 _slow: list[tuple[float, str]] = []
 
 
@@ -50,8 +51,8 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 def _note_skip(reason: str) -> None:
     reason = reason.removeprefix("Skipped: ")
-    if reason.startswith(backends.PREFIX):
-        _loud[reason] = _loud.get(reason, 0) + 1
+    table = _loud if reason.startswith(backends.PREFIX) else _quiet
+    table[reason] = table.get(reason, 0) + 1
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -60,6 +61,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(f"unit tests above {SLOW_S} s that are not marked slow")
         for duration, name in unit[:10]:
             terminalreporter.write_line(f"{duration:6.2f} s  {name}")
+    if _quiet:
+        terminalreporter.section("not applicable")
+        for reason, count in sorted(_quiet.items()):
+            terminalreporter.write_line(f"{count:5d} x  {reason}")
     if _loud:
         terminalreporter.section("NOT TESTED: backends missing on this machine", yellow=True, bold=True)
         for reason, count in sorted(_loud.items()):
