@@ -1,4 +1,4 @@
-"""What the documentation says about itself and about the tests, checked: `python -m tests.docs_drift`."""
+"""What the documentation says about itself and about the tests, checked; `--write` renews the index of decisions first."""
 
 import re
 import sys
@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+ADR_INDEX = DOCS / "adr" / "README.md"
 
 CODE = re.compile(r"^(```|~~~).*?^\1[^\S\n]*$|(`+)[^\n]*?\2", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]\n]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
@@ -16,12 +17,18 @@ HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:")
 INVARIANT_ROW = re.compile(r"^\| I-(\d+) \|", re.MULTILINE)
 INVARIANT_CITED = re.compile(r"\bI-(\d+)\b")
+ADR_ROW = re.compile(r"^\| \[.*$", re.MULTILINE)
 GLOSSARY_ROW = re.compile(r"^\| \*\*(.+?)\*\* \|", re.MULTILINE)
 ADR_TITLE = re.compile(r"\A# (\d{4})\. (.+)\n\nStatus: ((?:accepted|superseded).*)\n")
 
 
-def main() -> int:
-    """Write every fault to standard error; the exit code is 1 where there is one."""
+def main(arguments: list[str]) -> int:
+    """Write every fault to standard error; the exit code is 1 where there is one, 2 for an unknown argument."""
+    if arguments == ["--write"]:
+        write_adr_index()
+    elif arguments:
+        sys.stderr.write("usage: python -m tests.docs_drift [--write]\n")
+        return 2
     faults = [*broken_links(), *adr_faults(), *invariant_faults(), *glossary_faults()]
     sys.stderr.writelines(f"{fault}\n" for fault in faults)
     return 1 if faults else 0
@@ -58,17 +65,29 @@ def anchors(markdown: str) -> set[str]:
 
 def adr_faults() -> Iterator[str]:
     """Numbers run from 0001 without a gap, each page begins with its number and status, and the index says the same."""
-    pages = sorted((DOCS / "adr").glob("[0-9]*.md"))
-    index = [line for line in (DOCS / "adr" / "README.md").read_text("utf-8").splitlines() if line.startswith("| [")]
-    expected = []
-    for number, page in enumerate(pages, start=1):
+    for number, page in enumerate(_adr_pages(), start=1):
         title = ADR_TITLE.match(page.read_text("utf-8"))
         if not title or title[1] != page.name[:4] or int(title[1]) != number:
             yield f"{_name(page)}: does not begin with '# {number:04}. Title' and 'Status: accepted' or 'superseded'"
-        else:
-            expected.append(f"| [{title[1]}]({page.name}) | {title[2]} | {title[3]} |")
+    index = ADR_ROW.findall(ADR_INDEX.read_text("utf-8"))
+    expected = _adr_rows()
     yield from (f"docs/adr/README.md: missing or old: {row}" for row in expected if row not in index)
     yield from (f"docs/adr/README.md: no such page: {row}" for row in index if row not in expected)
+
+
+def write_adr_index() -> None:
+    """Put the number, title and status of every decision into the table of the index."""
+    above = ADR_ROW.split(ADR_INDEX.read_text("utf-8"), maxsplit=1)[0]
+    ADR_INDEX.write_text(above + "".join(f"{row}\n" for row in _adr_rows()), "utf-8")
+
+
+def _adr_pages() -> list[Path]:
+    return sorted((DOCS / "adr").glob("[0-9]*.md"))
+
+
+def _adr_rows() -> list[str]:
+    titles = [(page.name, ADR_TITLE.match(page.read_text("utf-8"))) for page in _adr_pages()]
+    return [f"| [{title[1]}]({name}) | {title[2]} | {title[3]} |" for name, title in titles if title]
 
 
 def invariant_faults() -> Iterator[str]:
@@ -112,4 +131,4 @@ def _name(file: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
