@@ -1,4 +1,4 @@
-"""What the documentation says about itself and about the tests, checked; `--write` renews the index of decisions first."""
+"""What the documentation says about itself and the tests, checked; `--write` renews the index of decisions first."""
 
 import re
 import sys
