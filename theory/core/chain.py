@@ -1,0 +1,194 @@
+"""The chain of events: how one is sealed to its predecessor, and how anyone verifies a stretch of them."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from blake3 import blake3
+
+from theory.core import jcs
+from theory.core.errors import Corrupt, Invalid, TheoryError, shown
+from theory.core.jcs import JSON
+
+GENESIS = "0" * 64
+"""What the first event of a chain has for `prev_hash`."""
+FIRST_SEQ = 1
+"""The number of the first event: an empty chain has the head (0, GENESIS)."""
+EVENT_CONTEXT = "theory/v1/event"
+MAX_BODY_BYTES = 64 * 1024
+
+_KIND = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+").fullmatch
+_MAX_KIND_CHARACTERS = 64
+_EVENT_ID = re.compile(r"[A-Za-z0-9._:/@-]{1,128}").fullmatch
+_TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII).fullmatch
+_CHAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}|system\.[a-z][a-z0-9-]{0,39}").fullmatch
+
+
+def system_chain(service: str) -> str:
+    """The chain of what `service` does outside plans; no plan id looks like it."""
+    return f"system.{service}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """Something that happened, before the ledger gave it a place. A repeated `event_id` is the same event."""
+
+    event_id: str
+    kind: str
+    ts: str
+    body: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, in its place. `preimage` holds the bytes that were hashed: kept, never remade."""
+
+    plan_id: str
+    seq: int
+    event_id: str
+    kind: str
+    ts: str
+    body: Mapping[str, JSON]
+    prev_hash: str
+    this_hash: str
+    preimage: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFault:
+    """One thing that is wrong with a chain. `what` is a word of `verify_chain`'s documentation."""
+
+    plan_id: str
+    seq: int
+    what: str
+
+
+def seal(new: NewEvent, plan_id: str, seq: int, prev_hash: str) -> Event:
+    """Give `new` its place: the preimage is the JCS of all fields but `this_hash`, which is its BLAKE3.
+
+    `Invalid`: `EVENT_KIND_INVALID`, `EVENT_ID_INVALID`, `TIME_INVALID`, `ID_INVALID`, and `EVENT_BODY_INVALID` for a
+    body with a float or what JSON has no word for, or over 64 KiB. `seq` and `prev_hash` are the ledger's own.
+    """
+    _check(new, plan_id)
+    try:
+        body = jcs.canonical(new.body if type(new.body) is dict else dict(new.body), floats=False)
+    except TheoryError as error:
+        raise Invalid("EVENT_BODY_INVALID", error.message, field=error.metadata["at"]) from error
+    if len(body) > MAX_BODY_BYTES:
+        raise Invalid("EVENT_BODY_INVALID", f"a body has at most {MAX_BODY_BYTES} bytes, not {len(body)}", field="$")
+    preimage = _preimage(new, plan_id, seq, prev_hash, body)
+    return Event(
+        plan_id=plan_id,
+        seq=seq,
+        event_id=new.event_id,
+        kind=new.kind,
+        ts=new.ts,
+        body=new.body,
+        prev_hash=prev_hash,
+        this_hash=_hash(preimage),
+        preimage=preimage,
+    )
+
+
+def verify_chain(
+    events: Iterable[Event],
+    *,
+    plan_id: str,
+    head: tuple[int, str] | None,
+    start: tuple[int, str] = (FIRST_SEQ - 1, GENESIS),
+) -> list[ChainFault]:
+    """Everything that is wrong with the events of `plan_id` behind `start`; only stored bytes are ever hashed.
+
+    `head` is the (seq, this_hash) that the chain must end with; None where that is not known. Faults are:
+    `HASH` (the stored bytes do not have this hash), `TEXT` (they are no canonical JSON), `FIELDS` (the fields beside
+    them say something else), `CHAIN` (an event of another chain), `SEQ` (a gap, a repeat or a step back), `LINK`
+    (`prev_hash` is not the hash before), `HEAD` (the end is not `head`).
+    """
+    faults: list[ChainFault] = []
+    seq, link = start
+    for event in events:
+        found = _faults_within(event)
+        if event.plan_id != plan_id:
+            found.append("CHAIN")
+        if event.seq != seq + 1:
+            found.append("SEQ")
+        if event.prev_hash != link:
+            found.append("LINK")
+        faults += (ChainFault(plan_id, event.seq, what) for what in found)
+        seq, link = event.seq, event.this_hash
+    if head is not None and head != (seq, link):
+        faults.append(ChainFault(plan_id, head[0], "HEAD"))
+    return faults
+
+
+def unseal(preimage: bytes, this_hash: str) -> Event:
+    """The event that stored bytes spell, `this_hash` taken as it is: `verify_chain` compares the two.
+
+    `Corrupt` (`VERIFICATION_FAILED`) where the bytes are not JSON of exactly an event's fields.
+    """
+    try:
+        stored = jcs.parse_object(preimage)
+    except TheoryError as error:
+        raise Corrupt("VERIFICATION_FAILED", f"stored bytes are no event: {error.message}", what="TEXT") from error
+    if {name: type(value) for name, value in stored.items()} != _TYPE_BY_FIELD:
+        raise Corrupt(
+            "EVENT_UNREADABLE", "stored bytes have other fields than an event", fields=shown(" ".join(stored))
+        )
+    return Event(**cast("dict[str, Any]", stored), this_hash=this_hash, preimage=preimage)
+
+
+_TYPE_BY_FIELD = {
+    "body": dict,
+    "event_id": str,
+    "kind": str,
+    "plan_id": str,
+    "prev_hash": str,
+    "seq": int,
+    "ts": str,
+}
+
+
+def _faults_within(event: Event) -> list[str]:
+    found = [] if _hash(event.preimage) == event.this_hash else ["HASH"]
+    try:
+        # Fields with quotes in them could spell the bytes of other fields.
+        _check(event, event.plan_id)
+        body = jcs.canonical(dict(event.body), floats=False)
+        if _preimage(event, event.plan_id, event.seq, event.prev_hash, body) == event.preimage:
+            return found
+    except TheoryError:
+        # What the fields say has no canonical text, so the bytes say something else.
+        return [*found, "FIELDS"]
+    try:
+        # Text that is not canonical could read differently elsewhere: a key that occurs twice, for one.
+        canonical = jcs.canonical(jcs.parse(event.preimage), floats=False) == event.preimage
+    except TheoryError:
+        canonical = False
+    return [*found, "FIELDS" if canonical else "TEXT"]
+
+
+def _preimage(event: NewEvent | Event, plan_id: str, seq: int, prev_hash: str, body: bytes) -> bytes:
+    # Keys in JCS order around values whose grammar needs no escapes: the body is written once, not twice.
+    fields = f',"event_id":"{event.event_id}","kind":"{event.kind}","plan_id":"{plan_id}"'
+    place = f',"prev_hash":"{prev_hash}","seq":{seq},"ts":"{event.ts}"}}'
+    return b'{"body":' + body + fields.encode() + place.encode()
+
+
+def _hash(preimage: bytes) -> str:
+    return blake3(preimage, derive_key_context=EVENT_CONTEXT).hexdigest()
+
+
+def _check(event: NewEvent | Event, plan_id: str) -> None:
+    if _KIND(event.kind) is None or len(event.kind) > _MAX_KIND_CHARACTERS:
+        message = f"a kind is lowercase words joined by dots, at most {_MAX_KIND_CHARACTERS} characters"
+        raise Invalid("EVENT_KIND_INVALID", message, value=shown(event.kind))
+    if _EVENT_ID(event.event_id) is None:
+        message = "an event id has 1 to 128 characters of A-Z, a-z, 0-9 and . _ : / @ -"
+        raise Invalid("EVENT_ID_INVALID", message, value=shown(event.event_id))
+    if _TS(event.ts) is None:
+        raise Invalid("TIME_INVALID", "an event's time is written 2026-01-02T03:04:05.000006Z", value=shown(event.ts))
+    if _CHAIN(plan_id) is None:
+        raise Invalid(
+            "ID_INVALID", "a chain has the id of a plan, or is system.<service>", field="plan_id", value=shown(plan_id)
+        )

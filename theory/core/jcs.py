@@ -1,0 +1,195 @@
+"""JSON: the canonical bytes of RFC 8785, and the strict reader that is the only entrance of JSON text."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, TypeAlias
+
+import orjson
+import rfc8785
+
+from theory.core.errors import Invalid, shown
+
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
+"""A JSON value that is only read. What `parse` returns is made of plain dicts and lists."""
+
+MAX_DEPTH = 64
+"""How deep objects and arrays may nest."""
+MAX_SAFE_INTEGER = 2**53 - 1
+"""Integers beyond it are not the same in every language: write them as strings."""
+MAX_BYTES = 8 * 1024 * 1024
+"""What `parse` reads unless its caller says less or more."""
+
+_OPTIONS = (
+    orjson.OPT_SORT_KEYS
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
+_SURROGATE = re.compile(r"[\ud800-\udfff]").search
+_SAFE_DIGITS = 17
+_PLAIN_FROM, _PLAIN_BELOW = 1e-5, 1e15
+_TOO_DEEP = f"objects and arrays nest deeper than {MAX_DEPTH}"
+_HALF_PAIR = "a string holds half a surrogate pair"
+_UNSAFE = "an integer is beyond 2^53-1: write it as a string"
+
+
+def canonical(value: object, *, floats: bool = True) -> bytes:
+    """The one canonical text of `value`, which is made of dicts, lists, tuples, strings, numbers, booleans and None.
+
+    `Invalid` (`JSON_INVALID`) with `at` where JSON has no such value (NaN, bytes, a key that is no string), where
+    languages would differ (an integer beyond 2^53-1, half a surrogate pair), or where it nests deeper than `MAX_DEPTH`.
+    With `floats=False` every float is refused as well: for what is hashed for ever.
+    """
+    if _plain(value, MAX_DEPTH, floats=floats):
+        try:
+            return orjson.dumps(value, option=_OPTIONS)
+        except orjson.JSONEncodeError as error:
+            # Half a surrogate pair, the one thing that is not looked for beforehand.
+            raise _invalid(*(_fault(value, 0, floats=floats) or ("$", _HALF_PAIR))) from error
+    if fault := _fault(value, 0, floats=floats):
+        raise _invalid(*fault)
+    return rfc8785.dumps(value)  # type: ignore[arg-type]  # the line above proved it
+
+
+def parse(text: bytes | str, *, max_bytes: int = MAX_BYTES) -> JSON:
+    """The value that `text` spells, if every reader in every language would read the same.
+
+    `Invalid` (`JSON_INVALID`) with `at`: not UTF-8, a byte order mark, duplicate keys, NaN and infinities, numbers out
+    of range, integers beyond 2^53-1, half a surrogate pair, nesting deeper than `MAX_DEPTH`, more than `max_bytes`.
+    """
+    decoded = _decoded(text, max_bytes)
+    try:
+        value: JSON = json.loads(
+            decoded,
+            object_pairs_hook=_object,
+            parse_int=_safe_integer,
+            parse_float=_finite,
+            parse_constant=_refuse_constant,
+        )
+    except RecursionError:
+        raise _invalid("$", _TOO_DEEP) from None
+    except json.JSONDecodeError as error:
+        raise _invalid(f"line {error.lineno} column {error.colno}", error.msg) from None
+    # Only an escape can spell half a surrogate pair, and only brackets nest.
+    suspicious = "\\u" in decoded or decoded.count("[") + decoded.count("{") > MAX_DEPTH
+    if suspicious and (fault := _fault(value, 0, floats=True)):
+        raise _invalid(*fault)
+    return value
+
+
+def parse_object(text: bytes | str, *, max_bytes: int = MAX_BYTES) -> dict[str, JSON]:
+    """`parse`, for text whose value must be an object."""
+    value = parse(text, max_bytes=max_bytes)
+    if not isinstance(value, dict):
+        raise _invalid("$", "an object is expected")
+    return value
+
+
+def _plain(value: object, depth: int, *, floats: bool) -> bool:
+    """Whether orjson's sorted text is RFC 8785's.
+
+    Keys are ASCII, so that sorting by UTF-8 is sorting by UTF-16; floats are of the class that both print alike. The
+    loops are spelled out because `all()` over a generator costs half as much again.
+    """
+    if type(value) is str or type(value) is bool or value is None:
+        return True
+    if type(value) is int:
+        return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
+    if type(value) is dict:
+        for key, item in value.items():
+            if not depth or type(key) is not str or not key.isascii() or not _plain(item, depth - 1, floats=floats):
+                return False
+        return depth > 0
+    if type(value) is list or type(value) is tuple:
+        for item in value:
+            if not depth or not _plain(item, depth - 1, floats=floats):
+                return False
+        return depth > 0
+    return type(value) is float and floats and _PLAIN_FROM <= abs(value) < _PLAIN_BELOW and not value.is_integer()
+
+
+def _fault(value: object, depth: int, *, floats: bool) -> tuple[str, str] | None:
+    """Where `value` first holds what is no JSON, as `$.key[0]`, and why; None if it holds nothing such."""
+    if isinstance(value, dict | list | tuple):
+        if depth == MAX_DEPTH:
+            return "$", _TOO_DEEP
+        return _fault_inside(value, depth, floats=floats)
+    if why := _why_no_scalar(value, floats=floats):
+        return "$", why
+    return None
+
+
+def _fault_inside(
+    value: dict[object, object] | list[object] | tuple[object, ...], depth: int, *, floats: bool
+) -> tuple[str, str] | None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                return "$", "object keys are strings"
+            if _SURROGATE(key):
+                return "$", _HALF_PAIR
+            if fault := _fault(item, depth + 1, floats=floats):
+                return f"$.{key}{fault[0][1:]}", fault[1]
+        return None
+    for index, item in enumerate(value):
+        if fault := _fault(item, depth + 1, floats=floats):
+            return f"$[{index}]{fault[0][1:]}", fault[1]
+    return None
+
+
+def _why_no_scalar(value: object, *, floats: bool) -> str | None:
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return _HALF_PAIR if _SURROGATE(value) else None
+    if isinstance(value, int):
+        return None if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else _UNSAFE
+    if isinstance(value, float):
+        if not floats:
+            return "a float is not exact: write an integer of a smaller unit, or a string"
+        return None if math.isfinite(value) else "JSON has no infinity and no NaN"
+    return f"JSON has no {type(value).__name__}"
+
+
+def _decoded(text: bytes | str, max_bytes: int) -> str:
+    try:
+        # json.loads would guess UTF-16 and swallow a byte order mark.
+        data = text.encode() if isinstance(text, str) else text
+        decoded = data.decode() if isinstance(text, bytes) else text
+    except UnicodeError:
+        raise _invalid("$", "the text is not UTF-8") from None
+    if len(data) > max_bytes:
+        raise _invalid("$", f"the text is longer than {max_bytes} bytes")
+    return decoded
+
+
+def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise _invalid(f"$..{twice}", "a key occurs twice in one object")
+    return value
+
+
+def _safe_integer(digits: str) -> int:
+    # Seventeen characters hold every safe integer: int() of a megabyte of digits is never asked for.
+    if len(digits) > _SAFE_DIGITS or abs(value := int(digits)) > MAX_SAFE_INTEGER:
+        raise _invalid(shown(digits), _UNSAFE)
+    return value
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(value := float(digits)):
+        raise _invalid(shown(digits), "a number is out of range")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _invalid(name, "JSON has no infinity and no NaN")
+
+
+def _invalid(at: str, why: str) -> Invalid:
+    return Invalid("JSON_INVALID", why, at=shown(at))
