@@ -58,7 +58,8 @@ class Context:
         self.attempt_idx: int = _field(document, "attempt_idx", int)
         self.seed: int = _field(document, "seed", int)
         """The one source of chance: a processor that draws from anything else cannot be replayed."""
-        self.write_prefix: str = _field(document, "write_prefix", str)
+        self.write_prefix: str = _field(document, "write_prefix", str) if document.get("write_prefix") else ""
+        """Where a name alone is written; empty where the processor declares exact files only."""
         self.write_set: tuple[str, ...] = tuple(_texts(document, "write_set_resolved"))
         self.inputs: dict[str, object] = _field(document, "inputs", dict)
         self.cost_usd_micro = 0

@@ -57,7 +57,7 @@ def test_the_context_carries_what_the_attempt_is(context: Context) -> None:
     assert context.write_prefix == "/artifacts/outputs/copy/0/"
 
 
-@pytest.mark.parametrize("name", sorted(DOCUMENT))
+@pytest.mark.parametrize("name", sorted(DOCUMENT.keys() - {"write_prefix"}))
 def test_a_context_without_one_of_its_fields_is_refused(name: str, tmp_path: Path) -> None:
     document = {key: value for key, value in DOCUMENT.items() if key != name}
     with pytest.raises(ProcessorError, match=f"field {name} is missing"):
@@ -173,6 +173,16 @@ def test_an_output_lies_where_its_world_path_says(path: str, full: str, context:
     assert context.write(path, b"x") == full
     assert files_in(work_dir / "out") == [full[1:]]
     assert (work_dir / "out" / full[1:]).stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("prefix", [None, ""])
+def test_without_a_write_prefix_only_the_exact_files_are_written(prefix: str | None, work_dir: Path) -> None:
+    context = Context(DOCUMENT | {"write_prefix": prefix, "write_set_resolved": ["/artifacts/meta.json"]}, work_dir)
+    assert context.write("/artifacts/meta.json", b"{}") == "/artifacts/meta.json"
+    with pytest.raises(ProcessorError, match="not a WorldPath"):
+        context.write("meta.json", b"{}")
+    with pytest.raises(ProcessorError, match="outside the write set"):
+        context.write("/artifacts/outputs/meta.json", b"{}")
 
 
 @pytest.mark.parametrize(
