@@ -9,7 +9,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PLUGINS = ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
-OUTPUTS = ("python_out", "mypy_out", "grpc_python_out", "mypy_grpc_out")
+OUTPUTS = ("python_out=", "grpc_python_out=", "mypy_out=quiet:", "mypy_grpc_out=quiet:")
 PACKAGE = '"""Generated from protos/."""\n'
 
 
@@ -39,7 +39,7 @@ def _protoc(source: Path, protos: list[Path], out: Path) -> None:
     include = Path(protoc.__file__).parent / "_proto"
     # Isolated builds have the plugins on PATH; a venv that was not activated has them beside its python.
     plugins = [f"--plugin={shutil.which(name) or Path(sys.executable).with_name(name)}" for name in PLUGINS]
-    kinds = [f"--{kind}={out}" for kind in OUTPUTS]
+    kinds = [f"--{kind}{out}" for kind in OUTPUTS]
     if protoc.main(["protoc", f"-I{source}", f"-I{include}", *plugins, *kinds, *map(str, protos)]):
         message = "protoc refused protos/; its reasons are above"
         raise SystemExit(message)
