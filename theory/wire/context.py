@@ -1,0 +1,81 @@
+"""What a served call knows about itself: who calls, under which request id, and how much time is left."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import grpc
+
+from theory.wire.identity import Principal
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+"""The second argument of every method of a servicer."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call being served. The layers of `theory.wire.server.STACK` fill it in, from the outside to the inside."""
+
+    method: str
+    """Full name, `/theory.api.resources.v1.KVService/Get`."""
+    request_id: str = ""
+    traceparent: str = ""
+    """W3C trace context as the caller sent it; empty where it sent none."""
+    authorization: str = ""
+    principal: Principal | None = None
+    deadline: float | None = None
+    """On the scale of `perf_counter`; None where the caller set none."""
+    started: float = 0.0
+    code: grpc.StatusCode = grpc.StatusCode.OK
+    reason: str = ""
+
+    def time_remaining(self) -> float | None:
+        """Seconds that are left; never negative; None without a deadline."""
+        return None if self.deadline is None else max(0.0, self.deadline - perf_counter())
+
+
+_CURRENT: ContextVar[Call | None] = ContextVar("theory_call", default=None)
+
+
+def current_call() -> Call | None:
+    """The call that this task serves; None outside of one."""
+    return _CURRENT.get()
+
+
+def current_principal() -> Principal:
+    """Who calls. `LookupError` outside of a served call: code that runs by itself has no caller."""
+    call = _CURRENT.get()
+    if call is None or call.principal is None:
+        raise LookupError("no call is being served here")
+    return call.principal
+
+
+def current_request_id() -> str:
+    """The id under which logs and errors name this call; empty outside of one."""
+    call = _CURRENT.get()
+    return "" if call is None else call.request_id
+
+
+def time_remaining() -> float | None:
+    """Seconds until the caller of this call stops waiting; None outside of one, or where the caller set no deadline."""
+    call = _CURRENT.get()
+    return None if call is None else call.time_remaining()
+
+
+def enter(call: Call) -> None:
+    """Make `call` current for the rest of this task. gRPC gives every call a task of its own."""
+    _CURRENT.set(call)
+
+
+@contextmanager
+def serving(principal: Principal, *, request_id: str = "", timeout_s: float | None = None) -> Iterator[Call]:
+    """Run a block as if it served a call of `principal`: for servicers that are called without a server."""
+    deadline = None if timeout_s is None else perf_counter() + timeout_s
+    token = _CURRENT.set(call := Call("", request_id=request_id, principal=principal, deadline=deadline))
+    try:
+        yield call
+    finally:
+        _CURRENT.reset(token)
