@@ -1,0 +1,301 @@
+"""The interfaces that stay while implementations change: keys, queues, artifacts, secrets, runtimes.
+
+One Protocol at every floor: the client of the SDK, the rules of a service, a decorator and an adapter all have it. The
+single forms are the stable names; where the wire is batch-first there is a batch form beside each, whose answer has one
+entry per item, in order: the value, or the error of that item alone. A call that fails as a whole raises and says
+nothing about its items.
+
+Every method raises only classes of `theory.core.errors`; `Unavailable` is always among them. Unless it says otherwise,
+a method is plan-scoped and may be called again after a lost answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from theory.core.artifact import DEFAULT_CONTENT_TYPE
+from theory.core.context import ExpandedContext, ProcessorResult
+from theory.core.errors import TheoryError
+from theory.core.jcs import JSON
+from theory.core.secret import Secret
+from theory.core.spec import ProcessorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class KVValue:
+    """What a key holds. An absent or expired key has none."""
+
+    value: bytes
+    expire_time: datetime | None = None
+    """When it expires by the server's clock; None where it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class KVPut:
+    """One write of a batch."""
+
+    key: str
+    value: bytes
+    ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KVIncr:
+    """One addition of a batch."""
+
+    key: str
+    by: int = 1
+    ttl_s: int | None = None
+
+
+class KVAdapter(Protocol):
+    """Small values of one plan, gone with it.
+
+    A read sees every write that was acknowledged before it; there is no order between keys. The caller passes checked
+    keys, values and times to live; the adapter adds nothing to what they mean.
+    """
+
+    async def get(self, *, plan_id: str, key: str) -> bytes | None:
+        """The value; None where the key is absent or has expired."""
+        ...
+
+    async def put(self, *, plan_id: str, key: str, value: bytes, ttl_s: int | None = None) -> None:
+        """Set the value. It expires after `ttl_s` seconds; without one it never does, and an earlier end is cleared."""
+        ...
+
+    async def delete(self, *, plan_id: str, key: str) -> None:
+        """Forget the key; an absent one is fine."""
+        ...
+
+    async def incr(self, *, plan_id: str, key: str, by: int = 1, ttl_s: int | None = None) -> int:
+        """Add to a counter and return the sum: atomic and linearizable per key; an absent key counts from 0.
+
+        `ttl_s` applies only where this call creates the key. A lost answer must not be followed by a second call: that
+        would add twice. `NotReady` (`VALUE_NOT_INTEGER`) where the key holds no decimal int64; `OutOfRange`
+        (`COUNTER_OVERFLOW`) where the sum would leave int64, and then the key is unchanged.
+        """
+        ...
+
+    async def get_many(self, plan_id: str, keys: Sequence[str]) -> list[KVValue | TheoryError | None]:
+        """`get` of each key, with its end. `Exhausted` (`REPLY_FULL`) for an item that no longer fits the answer."""
+        ...
+
+    async def put_many(self, plan_id: str, items: Sequence[KVPut]) -> list[TheoryError | None]:
+        """`put` of each item; of two writes of a key the later one stays."""
+        ...
+
+    async def delete_many(self, plan_id: str, keys: Sequence[str]) -> list[TheoryError | None]:
+        """`delete` of each key."""
+        ...
+
+    async def incr_many(
+        self, plan_id: str, items: Sequence[KVIncr], request_id: str | None = None
+    ) -> list[int | TheoryError]:
+        """`incr` of each item, in order.
+
+        With a `request_id` a repeat answers as the first call did and adds nothing; `AlreadyExists`
+        (`REQUEST_ID_TAKEN`) where the id came with other items.
+        """
+        ...
+
+    async def end_plan(self, plan_id: str) -> None:
+        """Forget every key of the plan, fast however many there are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePublish:
+    """One message of a batch to publish."""
+
+    body: bytes
+    idempotency_key: str | None = None
+    delay_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of a message. `duplicate` says that its idempotency key was known and nothing was published."""
+
+    message_id: str
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueNack:
+    """One delivery of a batch to give back."""
+
+    receipt_handle: str
+    delay_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueExtend:
+    """One delivery of a batch to keep hidden."""
+
+    receipt_handle: str
+    visibility_timeout_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One delivery of a message."""
+
+    message_id: str
+    """The same in every delivery."""
+    body: bytes
+    receipt_handle: str
+    """Names this delivery; valid for its plan and topic only."""
+    receive_count: int
+    """How often it was handed out, this delivery included."""
+    publish_time: datetime
+
+
+class QueueAdapter(Protocol):
+    """Messages of one plan, delivered at least once, in no promised order.
+
+    A delivery hides its message for the visibility timeout by the server's clock, from the hand-out on. A handle that a
+    newer delivery has superseded never touches that delivery. `ack`, `nack` and `extend` refuse a handle: `NotReady`
+    (`RECEIPT_SUPERSEDED`) after a newer delivery, `NotFound` (`MESSAGE_UNKNOWN`) after an acknowledgement, `Invalid`
+    (`RECEIPT_INVALID`) where it is of another plan or topic.
+    """
+
+    async def publish(self, *, plan_id: str, topic: str, body: bytes, idempotency_key: str | None = None) -> str:
+        """Add a message and return its id; it is there once this returns.
+
+        A known `idempotency_key` (10 minutes, beyond an acknowledgement too) adds nothing and returns the first id.
+        """
+        ...
+
+    async def consume(
+        self, *, plan_id: str, topic: str, max_messages: int = 1, visibility_timeout_s: int = 30
+    ) -> list[Message]:
+        """Hand out at most `max_messages` visible messages, at once. A repeat hands out others."""
+        ...
+
+    async def ack(self, *, plan_id: str, topic: str, receipt_handle: str) -> None:
+        """Take the message of this delivery out of the queue."""
+        ...
+
+    async def nack(self, *, plan_id: str, topic: str, receipt_handle: str, delay_s: int = 0) -> None:
+        """Give the message back; it is delivered again after `delay_s` seconds."""
+        ...
+
+    async def extend(self, *, plan_id: str, topic: str, receipt_handle: str, visibility_timeout_s: int) -> None:
+        """Keep the message hidden for `visibility_timeout_s` seconds from now."""
+        ...
+
+    async def publish_many(
+        self, plan_id: str, topic: str, items: Sequence[QueuePublish]
+    ) -> list[Published | TheoryError]:
+        """`publish` of each item, each with its delay."""
+        ...
+
+    async def ack_many(self, plan_id: str, topic: str, receipt_handles: Sequence[str]) -> list[TheoryError | None]:
+        """`ack` of each handle."""
+        ...
+
+    async def nack_many(self, plan_id: str, topic: str, items: Sequence[QueueNack]) -> list[TheoryError | None]:
+        """`nack` of each item."""
+        ...
+
+    async def extend_many(self, plan_id: str, topic: str, items: Sequence[QueueExtend]) -> list[TheoryError | None]:
+        """`extend` of each item."""
+        ...
+
+    async def end_plan(self, plan_id: str) -> None:
+        """Forget every topic of the plan, at a cost that grows with topics, not with messages."""
+        ...
+
+
+class ArtifactStore(Protocol):
+    """Files of one world: a path never changes its bytes. Not plan-scoped; the implementation knows its world."""
+
+    async def put_bytes(self, *, world_path: str, data: bytes, content_type: str = DEFAULT_CONTENT_TYPE) -> str:
+        """Bind `data` to the path and return its CID; it is durable once this returns.
+
+        The same bytes again are fine; `AlreadyExists` (`PATH_BOUND`) with the bound `cid` for others, `AlreadyExists`
+        (`PATH_SHADOWED`) where the path would be a file and a folder, `Invalid` (`PATH_INVALID`).
+        """
+        ...
+
+    async def get_bytes(self, *, world_path: str) -> bytes:
+        """The bytes at the path, verified; `NotFound` (`ARTIFACT_UNKNOWN`), `Corrupt` (`BLOB_CORRUPT`)."""
+        ...
+
+    async def presign(self, *, world_path: str, ttl_s: int = 3600) -> str:
+        """A URL that reads the path for `ttl_s` seconds without further rights; `Unsupported` where there is none."""
+        ...
+
+    async def compute_cid(self, *, data: bytes) -> str:
+        """The CID that `data` has, whether or not it is stored."""
+        ...
+
+
+class SecretResolver(Protocol):
+    """Values by name. Not plan-scoped. A value never reaches a log, an error, an event or a receipt."""
+
+    async def get(self, name: str) -> str:
+        """One value; `NotFound` (`SECRET_UNKNOWN`) where the name has none."""
+        ...
+
+    async def check(self, names: Sequence[str]) -> list[str | TheoryError]:
+        """For each name a tag that changes when the value does and says nothing else about it; `NotFound` per item."""
+        ...
+
+    async def resolve(self, names: Sequence[str]) -> dict[str, Secret]:
+        """All the values; `NotFound` (`SECRET_UNKNOWN`) with every missing one in `names` where any is missing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImageIdentity:
+    """What exactly will run."""
+
+    digest: str
+    """`sha256:` of an OCI image, or `b3:` of a build context or of a processor's source."""
+    kind: str
+    """What the digest names: `oci`, `build`, `process`, `mock`."""
+
+
+class RuntimeAdapter(Protocol):
+    """A place where processors run. Every adapter gives the same form of result.
+
+    The caller prepares what `context` names before, collects what was written after, and owns the decision whether to
+    try again. The adapter owns the deadline and the kill, and names all it makes after the attempt, so that anyone can
+    find and remove it later.
+    """
+
+    kind: str
+    """How plans name it: `local`, `modal`, `mock`, `process`."""
+
+    async def resolve_image(self, processor: ProcessorSpec) -> ImageIdentity:
+        """Make what runs `processor` available here (pull, build, stage) and say what exactly it is.
+
+        `NotReady` (`IMAGE_UNAVAILABLE`) where it cannot be had. Cheap once it was done.
+        """
+        ...
+
+    async def invoke(self, processor_ref: str, context: ExpandedContext) -> ProcessorResult:
+        """Run one attempt to its end, whatever end that is, within the spec's `timeout_s`.
+
+        A processor that fails, hangs or is killed is a result, not an error. Called again for an attempt that is under
+        way, it waits for that one; it never starts a second. If the task is cancelled, the attempt goes on: `cancel`
+        ends it, or the next `invoke` finds it.
+        """
+        ...
+
+    async def cancel(self, context: ExpandedContext) -> None:
+        """End the attempt if it is under way; its `invoke` then returns `CANCELLED`. Idempotent."""
+        ...
+
+    async def reap(self, keep: frozenset[str]) -> tuple[str, ...]:
+        """Remove what attempts left behind, and return their names; those named in `keep` are left alone.
+
+        An attempt is named `<execution_id>-a<attempt_idx>`.
+        """
+        ...
+
+    async def probe(self) -> Mapping[str, JSON]:
+        """What answers here, such as versions; `NotReady` (`ENGINE_DOWN`) that says what to do where nothing does."""
+        ...

@@ -1,0 +1,17 @@
+"""Typed views of registry documents: processors, policies, schemas, and the snapshot that pins them for a plan."""
+
+from theory.core.spec.policy import PolicyDoc
+from theory.core.spec.processor import Gpu, ImageSpec, Predicate, ProcessorSpec, RuntimeSpec
+from theory.core.spec.schema import SchemaSpec
+from theory.core.spec.snapshot import RegistrySnapshot
+
+__all__ = [
+    "Gpu",
+    "ImageSpec",
+    "PolicyDoc",
+    "Predicate",
+    "ProcessorSpec",
+    "RegistrySnapshot",
+    "RuntimeSpec",
+    "SchemaSpec",
+]
