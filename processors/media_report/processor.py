@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from theory.sdk.processor import Context, ProcessorError, run
 
 MAX_COLUMNS = 12
+NEAR = 2  # so many columns more or less than the best shape are worth a full last row
 MAX_TILE_SIDE = 1024
 COMPRESSION = 6  # stated, so that another default of a later Pillow does not change the bytes
 
@@ -69,7 +70,7 @@ def columns_for(count: int) -> int:
     """Nearest to a sheet half as wide again as it is high, without a hole in the last row where that can be."""
     widest = min(count, MAX_COLUMNS)
     wanted = math.isqrt(max(2 * count - 1, 1)) + 1
-    full = [each for each in range(2, widest + 1) if count % each == 0 and abs(each - wanted) <= 1]
+    full = [each for each in range(2, widest + 1) if count % each == 0 and abs(each - wanted) <= NEAR]
     return min(full, key=lambda each: abs(each - wanted)) if full else min(wanted, widest)
 
 

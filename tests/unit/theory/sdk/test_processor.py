@@ -4,11 +4,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from theory.core.context import ExpandedContext
+from theory.core.selector import Selector
+from theory.core.spec import PolicyDoc, RegistrySnapshot
 from theory.sdk.processor import Context, ProcessorError, run
 
 ROOT = Path(__file__).parents[4]
@@ -55,6 +59,30 @@ def test_the_context_carries_what_the_attempt_is(context: Context) -> None:
     assert (context.plan_id, context.transition_id, context.execution_id) == ("p-1", "copy", "p-1.copy.0")
     assert (context.attempt_idx, context.seed) == (2, 7)
     assert context.write_prefix == "/artifacts/outputs/copy/0/"
+
+
+def test_what_the_executor_writes_is_what_the_processor_reads(tmp_path: Path) -> None:
+    given = ExpandedContext(
+        plan_id="p-1",
+        transition_id="copy",
+        execution_id="p-1.copy.0",
+        attempt_idx=2,
+        registry_snapshot=RegistrySnapshot.of({}, datetime(2024, 1, 2, tzinfo=UTC)),
+        policy=PolicyDoc.parse({"id": "default@1", "budget": {"max_usd_micro": 1}}),
+        inputs={"n": 1},
+        write_set_resolved=[Selector.parse("/artifacts/outputs/copy/0/**"), Selector.parse("/artifacts/meta.json")],
+        budget_reserved=None,
+        world_mount="/work/world",
+        scratch_dir="/work/out",
+        seed=7,
+        memo_key="b3:" + "0" * 64,
+        env_fingerprint="b3:" + "1" * 64,
+        write_prefix="/artifacts/outputs/copy/0/",
+    )
+    context = Context(json.loads(json.dumps(given.to_document())), tmp_path)
+    assert (context.plan_id, context.attempt_idx, context.seed, context.inputs) == ("p-1", 2, 7, {"n": 1})
+    assert context.output_path("a.txt") == "/artifacts/outputs/copy/0/a.txt"
+    assert context.output_path("/artifacts/meta.json") == "/artifacts/meta.json"
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENT.keys() - {"write_prefix"}))
@@ -323,7 +351,10 @@ def test_a_directory_without_a_context_is_one_line(
 
 
 def test_any_other_exception_is_a_traceback_and_exit_code_1(work_dir: Path) -> None:
-    program = "from theory.sdk.processor import run\nrun(lambda context: 1 // context.inputs['zero'])"
+    program = "from theory.core.context import ExpandedContext
+from theory.core.selector import Selector
+from theory.core.spec import PolicyDoc, RegistrySnapshot
+from theory.sdk.processor import run\nrun(lambda context: 1 // context.inputs['zero'])"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr.startswith("Traceback")

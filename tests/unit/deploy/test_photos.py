@@ -1,0 +1,75 @@
+"""The script that fetches the photographs of the media example, without a registry."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy import photos
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "docs" / "examples" / "media"
+DATA = {name: name.encode() for name in photos.SHA256_BY_NAME}
+
+
+@pytest.fixture
+def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Where a wheel was unpacked; what it holds has the hashes that are asked for."""
+    places: list[Path] = []
+
+    def unpack(folder: Path) -> None:
+        places.append(folder)
+        (folder / photos.INSIDE).mkdir(parents=True)
+        for name, data in DATA.items():
+            (folder / photos.INSIDE / name).write_bytes(data)
+
+    monkeypatch.setattr(photos, "unpack", unpack)
+    hashes = {name: hashlib.sha256(name.encode()).hexdigest() for name in DATA}
+    monkeypatch.setattr(photos, "SHA256_BY_NAME", hashes)
+    return places
+
+
+def test_the_photographs_and_nothing_else_end_up_in_the_folder(tmp_path: Path, unpacked: list[Path]) -> None:
+    assert photos.fetch(tmp_path / "photos") == len(DATA)
+    assert {each.name: each.read_bytes() for each in (tmp_path / "photos").iterdir()} == DATA
+    assert not unpacked[0].exists()
+
+
+def test_a_second_run_fetches_nothing(tmp_path: Path, unpacked: list[Path]) -> None:
+    photos.fetch(tmp_path)
+    assert photos.fetch(tmp_path) == 0
+    assert len(unpacked) == 1
+
+
+def test_a_damaged_photograph_is_replaced_and_the_others_stay(tmp_path: Path, unpacked: list[Path]) -> None:
+    photos.fetch(tmp_path)
+    (tmp_path / "coffee.png").write_bytes(b"spilt")
+    assert photos.fetch(tmp_path) == 1
+    assert (tmp_path / "coffee.png").read_bytes() == DATA["coffee.png"]
+    assert len(unpacked) == 2
+
+
+def test_another_photograph_than_was_pinned_is_refused(
+    tmp_path: Path, unpacked: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(photos.SHA256_BY_NAME, "brick.png", "0" * 64)
+    with pytest.raises(photos.Failed, match=r"another brick\.png"):
+        photos.fetch(tmp_path)
+    assert not (tmp_path / "brick.png").exists()
+
+
+def test_the_plan_uses_each_photograph_and_the_page_names_each_origin() -> None:
+    plan = yaml.safe_load((EXAMPLE / "plan.yaml").read_text("utf-8"))
+    page = (EXAMPLE / "README.md").read_text("utf-8")
+    assert [Path(each["source"]).name for each in plan["files"]] == sorted(photos.SHA256_BY_NAME)
+    assert [each["world_path"] for each in plan["files"]] == [
+        item["path"] for item in plan["transitions"][0]["for_each"]["item_list"]
+    ]
+    assert [name for name in photos.SHA256_BY_NAME if f"| `{name}` |" not in page] == []
+
+
+def test_one_wheel_is_pinned_and_no_address() -> None:
+    text = photos.PINS.read_text("utf-8")
+    assert text.count("--hash=sha256:") == 1
+    assert "://" not in text
