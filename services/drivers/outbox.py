@@ -1,0 +1,172 @@
+"""Events kept beside their effects, in one transaction, until the ledger has them."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert
+
+from services.drivers.sql import Database
+from theory.core import jcs
+from theory.core.chain import NewEvent
+from theory.core.clock import Clock
+from theory.core.errors import AlreadyExists, Denied, Invalid, TheoryError
+from theory.core.ledger import Appended, PlanEvent
+
+Append: TypeAlias = Callable[[Sequence[PlanEvent]], Awaitable[Sequence[Appended | TheoryError]]]
+"""How the ledger takes events: one answer each, in order; raises where the call failed as a whole."""
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 500
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 30.0
+_LOOK_EVERY_S = 5.0
+_FOR_EVER = (Invalid, AlreadyExists, Denied)
+
+_OUTBOX = Table(
+    "outbox",
+    MetaData(),
+    Column("position", Integer, primary_key=True),
+    Column("plan_id", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("ts", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("refused", Text),
+    UniqueConstraint("plan_id", "event_id"),
+    # A position is never given again: their order is the order in which events were enqueued.
+    sqlite_autoincrement=True,
+)
+
+
+def add_to(metadata: MetaData) -> None:
+    """Make the outbox one of the tables of a service's database."""
+    _OUTBOX.to_metadata(metadata)
+
+
+def enqueue(connection: Connection, events: Iterable[PlanEvent]) -> None:
+    """Keep `events` if this transaction commits; one whose `event_id` waits already is kept once.
+
+    `Invalid` (`JSON_INVALID`) for a body that no chain takes: the effect is then refused with it.
+    """
+    rows = [
+        {
+            "plan_id": each.plan_id,
+            "event_id": each.event.event_id,
+            "kind": each.event.kind,
+            "ts": each.event.ts,
+            "body": jcs.canonical(dict(each.event.body), floats=False),
+        }
+        for each in events
+    ]
+    if rows:
+        connection.execute(insert(_OUTBOX).on_conflict_do_nothing(), rows)
+
+
+class Pump:
+    """Carries what was enqueued to the ledger: in order, at least once, across crashes, for as long as it takes.
+
+    The ledger keeps an `event_id` once, so a repeat after a crash changes nothing. An event that the ledger refuses for
+    ever stays in the table beside the reason, is logged, and holds up nobody.
+    """
+
+    def __init__(self, db: Database, append: Append, clock: Clock) -> None:
+        self._db = db
+        self._append = append
+        self._clock = clock
+        self._poked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Carry on what an earlier process left, then whatever comes."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="outbox")
+
+    def poke(self) -> None:
+        """Say that a transaction with events has committed. Without it they leave a few seconds later."""
+        self._poked.set()
+
+    async def close(self) -> None:
+        """Stop; what is left waits for the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            self._poked.clear()
+            try:
+                carried = await self._carry()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the events must leave one day
+                _log.warning("outbox.waits", extra={"error": repr(error), "pause_s": pause_s})
+                await self._clock.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                continue
+            pause_s = _FIRST_PAUSE_S
+            if not carried:
+                await self._until_poked()
+
+    async def _until_poked(self) -> None:
+        # A caller that is cancelled between its commit and its poke must not leave an event behind.
+        waits = [asyncio.ensure_future(self._poked.wait()), asyncio.ensure_future(self._clock.sleep(_LOOK_EVERY_S))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+
+    async def _carry(self) -> bool:
+        """Whether anything left the outbox; raises where the ledger could not take it now."""
+        rows = await self._db.read(_waiting)
+        if not rows:
+            return False
+        answers = await self._append([_event_of(row) for row in rows])
+        answered = list(zip(rows, answers, strict=True))
+        done = [row.position for row, answer in answered if isinstance(answer, Appended)]
+        refused = {row.position: answer for row, answer in answered if isinstance(answer, _FOR_EVER)}
+        for position, error in refused.items():
+            _log.error("outbox.refused", extra={"position": position, "reason": error.reason})
+        reasons = {position: error.reason for position, error in refused.items()}
+        await self._db.write(lambda connection: _settle(connection, done, reasons))
+        for _, answer in answered:
+            if isinstance(answer, TheoryError) and not isinstance(answer, _FOR_EVER):
+                raise answer
+        return True
+
+
+def _waiting(connection: Connection) -> Sequence[Row[Any]]:
+    columns = _OUTBOX.c
+    waiting = select(_OUTBOX).where(columns.refused.is_(None)).order_by(columns.position).limit(_BATCH)
+    return connection.execute(waiting).all()
+
+
+def _event_of(row: Row[Any]) -> PlanEvent:
+    return PlanEvent(row.plan_id, NewEvent(row.event_id, row.kind, row.ts, jcs.parse_object(row.body)))
+
+
+def _settle(connection: Connection, done: Sequence[int], reason_by_position: dict[int, str]) -> None:
+    position = _OUTBOX.c.position
+    if done:
+        connection.execute(delete(_OUTBOX).where(position.in_(done)))
+    for at, reason in reason_by_position.items():
+        connection.execute(update(_OUTBOX).where(position == at).values(refused=reason))
