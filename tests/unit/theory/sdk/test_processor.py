@@ -351,10 +351,7 @@ def test_a_directory_without_a_context_is_one_line(
 
 
 def test_any_other_exception_is_a_traceback_and_exit_code_1(work_dir: Path) -> None:
-    program = "from theory.core.context import ExpandedContext
-from theory.core.selector import Selector
-from theory.core.spec import PolicyDoc, RegistrySnapshot
-from theory.sdk.processor import run\nrun(lambda context: 1 // context.inputs['zero'])"
+    program = "from theory.sdk.processor import run\nrun(lambda context: 1 // context.inputs['zero'])"
     ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr.startswith("Traceback")
