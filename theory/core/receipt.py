@@ -171,13 +171,14 @@ def settle_receipt(  # noqa: PLR0913  # the fields of the document, by name
     settled_at: datetime,
     reserved_usd_micro: UsdMicro,
     spent_usd_micro: UsdMicro,
+    debt_usd_micro: UsdMicro = 0,
     outputs: Iterable[Output] = (),
     facts: Mapping[str, JSON] | None = None,
 ) -> Receipt:
     """The ledger's statement of how one attempt ended, with what it cost and what it binds.
 
-    What was spent beyond the reservation is its debt. `facts` are the emitter's fields beside the ledger's own; one
-    with the name of one of those is refused with `Invalid` (`SETTLEMENT_INVALID`).
+    The cost is what was spent and the debt, which is what the plan's cap did not admit. `facts` are the emitter's
+    fields beside the ledger's own; one with the name of one of those is `Invalid` (`SETTLEMENT_INVALID`).
     """
     document: dict[str, JSON] = {
         "kind": "settle",
@@ -192,7 +193,7 @@ def settle_receipt(  # noqa: PLR0913  # the fields of the document, by name
         "budget": {
             "reserved_usd_micro": _exact(usd_micro(reserved_usd_micro, "reserved_usd_micro")),
             "spent_usd_micro": _exact(usd_micro(spent_usd_micro, "spent_usd_micro")),
-            "debt_usd_micro": _exact(max(0, spent_usd_micro - reserved_usd_micro)),
+            "debt_usd_micro": _exact(usd_micro(debt_usd_micro, "debt_usd_micro")),
         },
         "output_cids": [each.to_document() for each in sorted(outputs, key=lambda each: each.path)],
     }

@@ -51,7 +51,7 @@ class SettleRequest:
     final: bool
     """Whether the execution ends with it. Must be true for a success."""
     cost_usd_micro: UsdMicro
-    """What the attempt cost; beyond the reservation it is debt."""
+    """What the attempt cost. Beyond the reservation it is taken from what the cap still admits; the rest is debt."""
     outputs: tuple[Output, ...] = ()
     """What the receipt binds. Must be empty unless the attempt succeeded."""
     facts: Mapping[str, JSON] = field(default_factory=dict)
