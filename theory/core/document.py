@@ -34,7 +34,11 @@ class Fields:
 
     def refusal(self, sentence: str, name: str = "") -> Invalid:
         """The error that says `sentence` of the field `name`, or of the object itself."""
-        return Invalid(self._reason, sentence, field=self._path(name) or "$")
+        return Invalid(self._reason, sentence, field=self.path(name) or "$")
+
+    def path(self, name: str) -> str:
+        """Where the field `name` stands in the whole document."""
+        return f"{self._at}.{name}" if self._at and name else self._at or name
 
     def only(self, *names: str) -> None:
         """Refuse every field but these: a misspelt name must not pass for an absent one."""
@@ -96,7 +100,7 @@ class Fields:
     def object(self, name: str) -> "Fields":
         """The object in a field; an empty one where it is absent."""
         value = self._value.get(name)
-        return Fields({} if value is None else value, reason=self._reason, at=self._path(name))
+        return Fields({} if value is None else value, reason=self._reason, at=self.path(name))
 
     def mapping(self, name: str) -> Mapping[str, JSON]:
         """The object in a field as it stands; an empty one where it is absent."""
@@ -104,7 +108,7 @@ class Fields:
 
     def objects(self, name: str) -> "Sequence[Fields]":
         """The objects of the list in a field."""
-        return [Fields(each, reason=self._reason, at=f"{self._path(name)}[{at}]") for at, each in self._list(name)]
+        return [Fields(each, reason=self._reason, at=f"{self.path(name)}[{at}]") for at, each in self._list(name)]
 
     def texts(self, name: str, parse: Callable[[str], V]) -> tuple[V, ...]:
         """What `parse` makes of the texts of the list in a field."""
@@ -123,9 +127,6 @@ class Fields:
         if not isinstance(value, list | tuple):
             raise self.refusal("a list is expected", name)
         return enumerate(value)
-
-    def _path(self, name: str) -> str:
-        return f"{self._at}.{name}" if self._at and name else self._at or name
 
 
 _WORD_BY_TYPE: Mapping[type, str] = {str: "a text", int: "a whole number", bool: "true or false"}
