@@ -253,8 +253,14 @@ class Pen:
 def plain(text: str) -> str:
     """The text in letters that the font has: accents are dropped, what remains unknown becomes a question mark."""
     apart = unicodedata.normalize("NFKD", text.translate(PLAIN))
-    kept = (each for each in apart if not unicodedata.combining(each))
-    return "".join(each if each.isascii() or each == "\N{MIDDLE DOT}" else "?" for each in kept)
+    return "".join(map(drawable, (each for each in apart if not unicodedata.combining(each))))
+
+
+def drawable(letter: str) -> str:
+    """The letter, or what stands for it: a line never breaks in two."""
+    if letter.isspace():
+        return " "
+    return letter if letter == "\N{MIDDLE DOT}" or (letter.isascii() and letter.isprintable()) else "?"
 
 
 # ---- The page

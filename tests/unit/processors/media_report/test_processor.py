@@ -152,7 +152,14 @@ def test_columns_fit_the_number_of_photographs(count: int, columns: int) -> None
 
 @pytest.mark.parametrize(
     ("text", "drawn"),
-    [("Häggström", "Haggstrom"), ("512 × 512", "512 x 512"), ("a — b", "a - b"), ("a · b", "a · b"), ("写真", "??")],
+    [
+        ("Häggström", "Haggstrom"),
+        ("512 × 512", "512 x 512"),
+        ("a — b", "a - b"),
+        ("a · b", "a · b"),
+        ("写真", "??"),
+        ("a\nb\x00", "a b?"),
+    ],
 )
 def test_letters_that_the_font_lacks_are_drawn_plainly(text: str, drawn: str) -> None:
     assert processor.plain(text) == drawn
