@@ -7,6 +7,9 @@ import pytest
 import yaml
 
 from deploy import photos
+from theory.core.cid import Cid
+from theory.core.plan import PlanFile, PlanSpec, expand
+from theory.core.world_path import PathPrefix, WorldPath
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "docs" / "examples" / "media"
@@ -59,14 +62,26 @@ def test_another_photograph_than_was_pinned_is_refused(
     assert not (tmp_path / "brick.png").exists()
 
 
-def test_the_plan_uses_each_photograph_and_the_page_names_each_origin() -> None:
-    plan = yaml.safe_load((EXAMPLE / "plan.yaml").read_text("utf-8"))
+def test_the_page_names_the_origin_of_each_photograph() -> None:
     page = (EXAMPLE / "README.md").read_text("utf-8")
-    assert [Path(each["source"]).name for each in plan["files"]] == sorted(photos.SHA256_BY_NAME)
-    assert [each["world_path"] for each in plan["files"]] == [
-        item["path"] for item in plan["transitions"][0]["for_each"]["item_list"]
-    ]
     assert [name for name in photos.SHA256_BY_NAME if f"| `{name}` |" not in page] == []
+
+
+def test_the_plan_probes_and_renders_each_photograph_under_one_number() -> None:
+    plan = PlanSpec.parse(yaml.safe_load((EXAMPLE / "plan.yaml").read_text("utf-8")))
+    (source,) = plan.sources
+    assert isinstance(source.target, PathPrefix)
+    names = [Path(each).name for each in source.patterns]
+    assert names == sorted(photos.SHA256_BY_NAME)
+
+    cid = Cid.of(b"")
+    files = [PlanFile(WorldPath.parse(f"{source.target.text}{name}"), cid, 0) for name in names]
+    steps = expand(plan.with_files(files))
+    paths = {
+        step: [each.inputs["path"] for each in steps if each.transition_id.text == step] for step in ("probe", "render")
+    }
+    assert paths["probe"] == paths["render"] == [each.path.text for each in files]
+    assert len(steps) == 17
 
 
 def test_one_wheel_is_pinned_and_no_address() -> None:
