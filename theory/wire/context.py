@@ -15,6 +15,10 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 """The second argument of every method of a servicer."""
 
 
+Answer: TypeAlias = tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]
+"""A status as gRPC takes it: code, message, trailers."""
+
+
 @dataclass(slots=True)
 class Call:
     """One call being served. The layers of `theory.wire.server.STACK` fill it in, from the outside to the inside."""
@@ -29,8 +33,15 @@ class Call:
     deadline: float | None = None
     """On the scale of `perf_counter`; None where the caller set none."""
     started: float = 0.0
+    failure: BaseException | None = None
+    """What the handler, or a layer, raised."""
     code: grpc.StatusCode = grpc.StatusCode.OK
-    reason: str = ""
+    answer: Answer | None = None
+    """The status that the caller of a failed call gets; None where the runtime answers."""
+    ended: bool = False
+    """Whether the server itself ended it: a watch that has lived long enough, or that is drained."""
+    entered: int = 0
+    """How many layers it went through; these are left again."""
 
     def time_remaining(self) -> float | None:
         """Seconds that are left; never negative; None without a deadline."""

@@ -1,0 +1,69 @@
+"""What a conformance case is, and the server it is held against. Importing this enrols nothing anywhere."""
+
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import grpc
+
+from theory.core.ids import SystemIds
+from theory.wire.identity import Role
+
+_ALPHABET_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server under test: channels to it, what it says it can do, and names that nobody used before."""
+
+    connect: Callable[[Role], grpc.aio.Channel]
+    """Opens, or returns, a channel with the identity of a role."""
+    capabilities: frozenset[str] = frozenset()
+    """What this server offers beyond the promises that everyone keeps."""
+    _run: str = field(default_factory=lambda: SystemIds().token_hex(_ALPHABET_BYTES))
+    _count: Iterator[int] = field(default_factory=itertools.count)
+
+    def channel(self, role: Role = Role.CLIENT) -> grpc.aio.Channel:
+        """A channel with the identity of `role`; whoever made the target closes it."""
+        return self.connect(role)
+
+    def fresh(self, prefix: str) -> str:
+        """`prefix`, a dash, and lowercase hex digits: a name that no case had before, in this run or another."""
+        return f"{prefix}-{self._run}{next(self._count):04x}"
+
+
+Check = Callable[[Target], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One promise of one service, checked over the wire."""
+
+    check: Check
+    needs: frozenset[str]
+    """Capabilities without which the promise does not hold; a target that lacks one skips it."""
+
+    @property
+    def name(self) -> str:
+        """The check's name: a sentence."""
+        return getattr(self.check, "__name__", repr(self.check))
+
+    @property
+    def promise(self) -> str:
+        """What is promised, in words; cites the number of its invariant."""
+        return (self.check.__doc__ or "").strip()
+
+    def missing(self, target: Target) -> frozenset[str]:
+        """The capabilities that `target` lacks for it."""
+        return self.needs - target.capabilities
+
+
+def case(*needs: str) -> Callable[[Check], Case]:
+    """Make a check a case; `needs` names the capabilities without which it is skipped."""
+    return lambda check: Case(check, frozenset(needs))
+
+
+def cases_in(module: ModuleType) -> Iterator[Case]:
+    """The cases that `module` defines, in the order of its lines."""
+    return (thing for thing in vars(module).values() if isinstance(thing, Case))

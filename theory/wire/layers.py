@@ -1,0 +1,256 @@
+"""What happens around every call, one concern a class; `theory.wire.server.STACK` says in which order."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Protocol
+
+import grpc
+
+from theory.core.errors import Denied, Exhausted, TheoryError, Unauthenticated
+from theory.core.ids import IdSource
+from theory.wire.context import Call, Context
+from theory.wire.identity import Principal, Role, Scope, ServiceKeys
+from theory.wire.status import DETAILS_KEY, code_of, to_status
+from theory.wire.telemetry import MethodMetrics, log
+
+MIN_REMAINING_S = 0.01
+"""A call with less time than this is refused at once: it could only fail later."""
+
+_LOG = logging.getLogger("theory.wire.rpc")
+_REQUEST_ID = re.compile(r"[!-~]{1,36}").fullmatch
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
+_BUGS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
+_CODE_BY_NUMBER = {int(code.value[0]): code for code in grpc.StatusCode}
+
+
+class Layer(Protocol):
+    """One concern of one method. Both functions are synchronous: a layer that waits would hold up every call."""
+
+    def enter(self, call: Call, context: Context) -> None:
+        """Before the handler. What it raises ends the call; the layers inside of it are not entered."""
+        ...
+
+    def leave(self, call: Call, context: Context) -> None:
+        """After the handler, whatever became of it, if this layer was entered. Never raises."""
+        ...
+
+
+@dataclass
+class Places:
+    """How many calls may be in flight at once, and how many are."""
+
+    limit: int
+    taken: int = 0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the layers of one server share."""
+
+    access: Mapping[str, Scope]
+    keys: ServiceKeys | None
+    token_required: bool
+    ids: IdSource
+    unary_places: Places = field(default_factory=lambda: Places(1024))
+    stream_places: Places = field(default_factory=lambda: Places(512))
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The method that a layer is made for."""
+
+    name: str
+    streams: bool
+
+
+class Naming:
+    """Gives the call its request id and reads what its metadata says, once for all layers."""
+
+    def __init__(self, _method: Bound, around: Surroundings) -> None:
+        self._ids = around.ids
+
+    def enter(self, call: Call, context: Context) -> None:
+        """Take the caller's request id if it has the form of one, else a fresh one."""
+        for key, value in context.invocation_metadata() or ():
+            if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID(value):
+                call.request_id = value
+            elif key == "authorization" and isinstance(value, str):
+                call.authorization = value
+            elif key == "traceparent" and isinstance(value, str) and _TRACEPARENT(value):
+                call.traceparent = value
+        if not call.request_id:
+            call.request_id = self._ids.request_id().text
+
+    def leave(self, call: Call, context: Context) -> None:
+        """Nothing to undo."""
+
+
+class Logging:
+    """Writes one line per call: DEBUG if it went well, ERROR if it is a bug, INFO otherwise."""
+
+    def __init__(self, method: Bound, _around: Surroundings) -> None:
+        self._method = method.name
+
+    def enter(self, call: Call, context: Context) -> None:
+        """Nothing to say yet."""
+
+    def leave(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+        """Say how the call ended. A stack is written for what is not ours, and leaves this process nowhere else."""
+        if call.code is grpc.StatusCode.OK:
+            level = logging.DEBUG
+        else:
+            level = logging.ERROR if call.code in _BUGS else logging.INFO
+        if not _LOG.isEnabledFor(level):
+            return
+        facts: dict[str, object] = {
+            "method": self._method,
+            "code": call.code.name,
+            "role": call.principal.role.value if call.principal else "",
+            "request_id": call.request_id,
+            "duration_ms": round((perf_counter() - call.started) * 1000, 3),
+        }
+        if trace := _TRACEPARENT(call.traceparent):
+            facts["trace_id"] = trace[1]
+        if isinstance(call.failure, TheoryError):
+            facts |= {"reason": call.failure.reason, "message": call.failure.message}
+            log(_LOG, level, "rpc", **facts)
+        elif level == logging.ERROR:
+            _LOG.error("rpc", exc_info=call.failure, extra={"theory_fields": facts})
+        else:
+            log(_LOG, level, "rpc", **facts)
+
+
+class Counting:
+    """Counts the call and measures how long it took."""
+
+    def __init__(self, method: Bound, _around: Surroundings) -> None:
+        self._metrics = MethodMetrics(method.name)
+
+    def enter(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+        """Count the beginning."""
+        self._metrics.started()
+
+    def leave(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+        """Measure the end."""
+        self._metrics.ended(call.code, perf_counter() - call.started)
+
+
+class MappingErrors:
+    """Turns what the handler raised into the status that the caller gets; nothing of a foreign exception's text."""
+
+    def __init__(self, _method: Bound, _around: Surroundings) -> None:
+        pass
+
+    def enter(self, call: Call, context: Context) -> None:
+        """Nothing has failed yet."""
+
+    def leave(self, call: Call, context: Context) -> None:
+        """Decide the code; `call.answer` is set unless the handler or the runtime has answered already."""
+        if call.failure is None:
+            return
+        call.failure = error = _single(call.failure)
+        if isinstance(error, asyncio.CancelledError | GeneratorExit):
+            call.code = grpc.StatusCode.CANCELLED
+        elif isinstance(error, grpc.aio.AbortError):
+            call.code = _CODE_BY_NUMBER.get(_number(context.code()), grpc.StatusCode.UNKNOWN)
+        elif isinstance(error, TimeoutError):
+            call.code = grpc.StatusCode.DEADLINE_EXCEEDED
+            call.answer = (call.code, "the call did not end before its deadline", ())
+        else:
+            shown = error if isinstance(error, TheoryError) else TheoryError("INTERNAL", "")
+            if code_of(shown) is grpc.StatusCode.INTERNAL:
+                sentence = f"internal error; the service's log has it as {call.request_id}"
+                shown = TheoryError("INTERNAL", sentence, request_id=call.request_id)
+            status = to_status(shown)
+            call.code = code_of(shown)
+            call.answer = (call.code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+
+
+class KeepingDeadlines:
+    """Hands the caller's deadline to what the handler calls, and refuses what could not end in time."""
+
+    def __init__(self, _method: Bound, _around: Surroundings) -> None:
+        pass
+
+    def enter(self, call: Call, context: Context) -> None:
+        """Note the deadline; `TimeoutError` where too little is left."""
+        remaining = context.time_remaining()
+        if remaining is None:
+            return
+        if remaining < MIN_REMAINING_S:
+            raise TimeoutError
+        call.deadline = call.started + remaining
+
+    def leave(self, call: Call, context: Context) -> None:
+        """Nothing to undo: a deadline that passes cancels the handler."""
+
+
+class Authenticating:
+    """Finds out who calls: the holder of a token, or whoever may open the private socket."""
+
+    def __init__(self, _method: Bound, around: Surroundings) -> None:
+        self._keys = around.keys
+        self._anonymous = None if around.token_required else Principal(Role.CLIENT)
+
+    def enter(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+        """Set the principal; `Unauthenticated` where it cannot be known."""
+        if call.authorization:
+            if self._keys is None:
+                raise Unauthenticated("TOKEN_INVALID", "this server knows no tokens")
+            call.principal = self._keys.verify(call.authorization.removeprefix("Bearer "))
+        elif self._anonymous is None:
+            raise Unauthenticated("TOKEN_MISSING", "this address needs a token: loopback is no identity")
+        else:
+            call.principal = self._anonymous
+
+    def leave(self, call: Call, context: Context) -> None:
+        """Nothing to undo."""
+
+
+class Authorizing:
+    """Lets the roles of the access table pass, and nobody else."""
+
+    def __init__(self, method: Bound, around: Surroundings) -> None:
+        self._method = method.name
+        self._scope = around.access[method.name]
+
+    def enter(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+        """`Denied` (`ROLE_DENIED`) unless the method's scope has the caller's role."""
+        if call.principal is None or call.principal.role not in self._scope:
+            role = call.principal.role.value if call.principal else ""
+            raise Denied("ROLE_DENIED", f"a {role} may not call this method", method=self._method, role=role)
+
+    def leave(self, call: Call, context: Context) -> None:
+        """Nothing to undo."""
+
+
+class Limiting:
+    """Bounds the calls in flight, so that a flood is shed while what was admitted goes on."""
+
+    def __init__(self, method: Bound, around: Surroundings) -> None:
+        self._places = around.stream_places if method.streams else around.unary_places
+
+    def enter(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+        """`Exhausted` (`TOO_MANY_CALLS`) where every place is taken."""
+        if self._places.taken >= self._places.limit:
+            raise Exhausted("TOO_MANY_CALLS", "the server is full: try again in a moment", retry_after_s=1.0)
+        self._places.taken += 1
+
+    def leave(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+        """Give the place back."""
+        self._places.taken -= 1
+
+
+def _single(error: BaseException) -> BaseException:
+    """The one exception that a task group raised, where there is only one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _number(code: object) -> int:
+    return code if isinstance(code, int) else int(getattr(code, "value", (2,))[0])
