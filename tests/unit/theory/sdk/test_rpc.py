@@ -1,0 +1,44 @@
+"""Answers of batches, and batches that fit."""
+
+import pytest
+
+from theory.api.core.v1.item_status_pb2 import ItemStatus
+from theory.api.resources.v1 import kv_pb2
+from theory.core.errors import NotFound, TheoryError
+from theory.sdk.rpc import answers, fitting, outcomes, unwrapped
+from theory.wire.status import item_ok, item_status
+
+_GONE = item_status(NotFound("SPEC_UNKNOWN", "gone", ref="a@1"))
+
+
+def test_each_result_becomes_its_value_or_its_error() -> None:
+    results = [kv_pb2.IncrResponse.Result(status=item_ok(), value=0), kv_pb2.IncrResponse.Result(status=_GONE)]
+    value, error = answers(results, lambda result: result.value)
+    assert value == 0
+    assert isinstance(error, NotFound)
+    assert error.metadata == {"ref": "a@1"}
+
+
+def test_each_status_becomes_its_outcome() -> None:
+    fine, gone = outcomes([ItemStatus(), _GONE])
+    assert fine is None
+    assert isinstance(gone, NotFound)
+
+
+def test_unwrapping_raises_the_first_error() -> None:
+    assert unwrapped([1, 2]) == [1, 2]
+    first: list[int | TheoryError] = [1, NotFound("A_B", "first"), NotFound("A_B", "second")]
+    with pytest.raises(NotFound, match="first"):
+        unwrapped(first)
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [([], []), ([1, 1, 1, 1, 1], [[1, 1, 1], [1, 1]]), ([9, 9, 1], [[9], [9, 1]]), ([50, 1, 50], [[50], [1], [50]])],
+)
+def test_batches_respect_both_limits(items: list[int], expected: list[list[int]]) -> None:
+    assert list(fitting(items, max_items=3, max_bytes=10, size_of=lambda n: n)) == expected
+
+
+def test_batches_without_a_size_respect_the_count() -> None:
+    assert list(fitting("abcde", max_items=2)) == [["a", "b"], ["c", "d"], ["e"]]
