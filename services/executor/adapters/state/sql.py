@@ -1,0 +1,310 @@
+"""The executor's state in SQL: one row per plan, per execution and per remembered result."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Executable,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    select,
+    update,
+)
+from sqlalchemy import insert as insert_into
+from sqlalchemy.dialects.sqlite import insert
+
+from services.drivers.sql import Database
+from services.executor.adapters.state.documents import (
+    execution_from_json,
+    execution_to_json,
+    memo_from_json,
+    memo_to_json,
+    plan_from_json,
+    plan_to_json,
+)
+from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord, PlanState
+from theory.core.errors import AlreadyExists, NotFound
+from theory.core.ids import ExecutionId, PlanId
+from theory.core.refs import Ref
+
+_METADATA = MetaData(info={"version": 1})
+_PLAN = Table(
+    "plan",
+    _METADATA,
+    Column("plan_id", Text, primary_key=True),
+    Column("request_id", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("scratch_ended", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
+_EXECUTION = Table(
+    "execution",
+    _METADATA,
+    Column("execution_id", Text, primary_key=True),
+    Column("plan_id", Text, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Index("execution_in_plan", "plan_id", "ordinal", unique=True),
+    Index("execution_changes", "plan_id", "seq"),
+)
+_MEMO = Table(
+    "memo",
+    _METADATA,
+    Column("position", Integer, primary_key=True),
+    Column("memo_key", Text, nullable=False, unique=True),
+    Column("processor_name", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Index("memo_of_processor", "processor_name", "position"),
+)
+
+# Built once: on this path the statement's construction costs more than its execution.
+_NEXT_SEQ = (
+    update(_PLAN)
+    .where(_PLAN.c.plan_id == bindparam("of_plan"))
+    .values(seq=_PLAN.c.seq + bindparam("steps"))
+    .returning(_PLAN.c.seq)
+)
+_SET_EXECUTION = (
+    update(_EXECUTION)
+    .where(_EXECUTION.c.execution_id == bindparam("of_execution"))
+    .values(state=bindparam("new_state"), seq=bindparam("new_seq"), document=bindparam("new_document"))
+)
+_SET_PLAN = (
+    update(_PLAN)
+    .where(_PLAN.c.plan_id == bindparam("of_plan"))
+    .values(
+        state=bindparam("new_state"),
+        scratch_ended=bindparam("new_scratch_ended"),
+        document=bindparam("new_document"),
+    )
+)
+_TERMINAL = [state.value for state in PlanState if state.terminal]
+
+
+async def open(url: str) -> ExecutorState:
+    """`sqlite:///path` or `memory:`. The ledger holds what must survive a power cut; this must survive a kill."""
+    return SqlState(await Database.open(url, _METADATA, durable=False))
+
+
+class SqlState:
+    """Each write of an execution is one transaction with the step of its plan's `seq`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def add_plan(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
+        """Record all or nothing, once per `request_id`."""
+
+        def add(connection: Connection) -> PlanRecord:
+            if known := _plan_where(connection, _PLAN.c.request_id == plan.request_id):
+                if known.request_digest != plan.request_digest:
+                    message = "the request id was used with another plan: choose a new one"
+                    raise AlreadyExists("REQUEST_ID_TAKEN", message, request_id=plan.request_id)
+                return known
+            connection.execute(
+                insert_into(_PLAN),
+                {
+                    "plan_id": plan.plan_id.text,
+                    "request_id": plan.request_id,
+                    "state": plan.state,
+                    "seq": 1,
+                    "scratch_ended": int(plan.scratch_ended),
+                    "document": plan_to_json(plan),
+                },
+            )
+            connection.execute(
+                insert_into(_EXECUTION),
+                [
+                    {
+                        "execution_id": each.execution_id.text,
+                        "plan_id": each.plan_id.text,
+                        "ordinal": each.ordinal,
+                        "state": each.state,
+                        "seq": 1,
+                        "document": execution_to_json(each),
+                    }
+                    for each in executions
+                ],
+            )
+            return replace(plan, seq=1)
+
+        return await self._db.write(add)
+
+    async def plan_of_request(self, request_id: str) -> PlanRecord | None:
+        """The plan that was submitted with this id."""
+        return await self._db.read(lambda connection: _plan_where(connection, _PLAN.c.request_id == request_id))
+
+    async def plan(self, plan_id: PlanId) -> PlanRecord:
+        """One plan; `NotFound` (`PLAN_UNKNOWN`)."""
+        return await self._db.read(lambda connection: _plan(connection, plan_id))
+
+    async def plans(self, *, before: PlanId | None, limit: int) -> list[PlanRecord]:
+        """The newest first: plan ids sort by time."""
+        query = select(_PLAN).order_by(_PLAN.c.plan_id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(_PLAN.c.plan_id < before.text)
+        rows = await self._db.read(lambda connection: _rows(connection, query))
+        return [plan_from_json(row) for row in rows]
+
+    async def open_plans(self) -> list[PlanRecord]:
+        """What is to be carried on after a start, the oldest first."""
+        query = (
+            select(_PLAN)
+            .where(_PLAN.c.state.not_in(_TERMINAL) | (_PLAN.c.scratch_ended == 0))
+            .order_by(_PLAN.c.plan_id)
+        )
+        rows = await self._db.read(lambda connection: _rows(connection, query))
+        return [plan_from_json(row) for row in rows]
+
+    async def execution(self, execution_id: ExecutionId) -> ExecutionRecord:
+        """One execution; `NotFound` (`EXECUTION_UNKNOWN`)."""
+        query = select(_EXECUTION).where(_EXECUTION.c.execution_id == execution_id.text)
+        rows = await self._db.read(lambda connection: _rows(connection, query))
+        if not rows:
+            message = f"there is no execution {execution_id}"
+            raise NotFound("EXECUTION_UNKNOWN", message, execution_id=execution_id.text)
+        return execution_from_json(rows[0])
+
+    async def executions(self, plan_id: PlanId, *, from_ordinal: int, limit: int) -> list[ExecutionRecord]:
+        """In the order of the plan."""
+        query = (
+            select(_EXECUTION)
+            .where(_EXECUTION.c.plan_id == plan_id.text, _EXECUTION.c.ordinal >= from_ordinal)
+            .order_by(_EXECUTION.c.ordinal)
+            .limit(limit)
+        )
+        rows = await self._db.read(lambda connection: _rows(connection, query))
+        return [execution_from_json(row) for row in rows]
+
+    async def changes(self, plan_id: PlanId, *, after_seq: int) -> tuple[PlanRecord, list[ExecutionRecord]]:
+        """One consistent view of the plan and of what moved since."""
+        query = (
+            select(_EXECUTION)
+            .where(_EXECUTION.c.plan_id == plan_id.text, _EXECUTION.c.seq > after_seq)
+            .order_by(_EXECUTION.c.seq, _EXECUTION.c.ordinal)
+        )
+
+        def look(connection: Connection) -> tuple[PlanRecord, list[Mapping[str, Any]]]:
+            return _plan(connection, plan_id), _rows(connection, query)
+
+        plan, rows = await self._db.read(look)
+        return plan, [execution_from_json(row) for row in rows]
+
+    async def save_plan(self, plan: PlanRecord) -> PlanRecord:
+        """Replace the plan; it comes back with its new `seq`."""
+
+        def save(connection: Connection) -> int:
+            seq = _advance(connection, plan.plan_id)
+            connection.execute(
+                _SET_PLAN,
+                {
+                    "of_plan": plan.plan_id.text,
+                    "new_state": plan.state,
+                    "new_scratch_ended": int(plan.scratch_ended),
+                    "new_document": plan_to_json(plan),
+                },
+            )
+            return seq
+
+        return replace(plan, seq=await self._db.write(save))
+
+    async def save_executions(
+        self, executions: Sequence[ExecutionRecord], memo: MemoEntry | None = None
+    ) -> list[ExecutionRecord]:
+        """Replace executions of one plan, and remember a result with them."""
+        if not executions:
+            return []
+        rows = [
+            {
+                "of_execution": each.execution_id.text,
+                "new_state": each.state,
+                "new_document": execution_to_json(each),
+            }
+            for each in executions
+        ]
+
+        def save(connection: Connection) -> int:
+            seq = _advance(connection, executions[0].plan_id)
+            connection.execute(_SET_EXECUTION, [row | {"new_seq": seq} for row in rows])
+            if memo is not None:
+                _remember(connection, memo)
+            return seq
+
+        seq = await self._db.write(save)
+        return [replace(each, seq=seq) for each in executions]
+
+    async def memo(self, memo_key: str) -> MemoEntry | None:
+        """The result that is remembered under this key."""
+        query = select(_MEMO).where(_MEMO.c.memo_key == memo_key)
+        rows = await self._db.read(lambda connection: _rows(connection, query))
+        return memo_from_json(rows[0]) if rows else None
+
+    async def recent_memos(self, processor: Ref, *, limit: int) -> list[MemoEntry]:
+        """The latest results of any version of this processor, the newest first."""
+        query = (
+            select(_MEMO)
+            .where(_MEMO.c.processor_name == _unversioned(processor))
+            .order_by(_MEMO.c.position.desc())
+            .limit(limit)
+        )
+        rows = await self._db.read(lambda connection: _rows(connection, query))
+        return [memo_from_json(row) for row in rows]
+
+    async def close(self) -> None:
+        """Give the database back."""
+        await self._db.close()
+
+
+def _advance(connection: Connection, plan_id: PlanId) -> int:
+    seq = connection.execute(_NEXT_SEQ, {"of_plan": plan_id.text, "steps": 1}).scalar_one_or_none()
+    if seq is None:
+        raise _unknown(plan_id)
+    return int(seq)
+
+
+def _remember(connection: Connection, memo: MemoEntry) -> None:
+    """Keep the latest result of a key: the nearest to find again is the newest."""
+    row = {
+        "memo_key": memo.memo_key,
+        "processor_name": _unversioned(memo.processor),
+        "document": memo_to_json(memo),
+    }
+    statement = insert(_MEMO).values(row)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["memo_key"], set_={"document": statement.excluded.document})
+    )
+
+
+def _plan(connection: Connection, plan_id: PlanId) -> PlanRecord:
+    if (plan := _plan_where(connection, _PLAN.c.plan_id == plan_id.text)) is None:
+        raise _unknown(plan_id)
+    return plan
+
+
+def _plan_where(connection: Connection, clause: ColumnElement[bool]) -> PlanRecord | None:
+    row = connection.execute(select(_PLAN).where(clause)).mappings().first()
+    return plan_from_json(dict(row)) if row is not None else None
+
+
+def _rows(connection: Connection, query: Executable) -> list[Mapping[str, Any]]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _unversioned(processor: Ref) -> str:
+    return processor.text.partition("@")[0]
+
+
+def _unknown(plan_id: PlanId) -> NotFound:
+    return NotFound("PLAN_UNKNOWN", f"there is no plan {plan_id}", plan_id=plan_id.text)

@@ -1,0 +1,245 @@
+"""Carrying an execution out: resolve, memo, admission, claim, run, settle, commit, in that order.
+
+The same code runs an execution for the first time and takes it up after a crash: each step is named after the attempt
+and may be repeated, and what the ledger says about the end of an attempt wins over what this process believes.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from services.executor.domain import memo, predicates
+from services.executor.domain.collect import Collected
+from services.executor.domain.cost import cost_usd_micro
+from services.executor.domain.ending import Endings
+from services.executor.domain.patience import patiently
+from services.executor.domain.resolve import Resolved, Resolver
+from services.executor.domain.run import Runs
+from services.executor.domain.statement import facts_of, memo_event, written_events
+from services.executor.domain.view import AttemptView
+from services.executor.ports import (
+    AttemptRecord,
+    ExecutionRecord,
+    ExecutionState,
+    ExecutorState,
+    Failure,
+    MemoEntry,
+    MemoVerdict,
+    PlanRecord,
+    World,
+)
+from theory.core.clock import Clock
+from theory.core.errors import Conflict, NotFound, NotReady, TheoryError
+from theory.core.receipt import AttemptOutcome
+from theory.core.settle import SettleRequest
+from theory.core.spec import PolicyDoc, RegistrySnapshot
+
+_log = logging.getLogger(__name__)
+
+
+class Attempts:
+    """Drives executions to their end, whatever happens in between."""
+
+    def __init__(
+        self,
+        *,
+        state: ExecutorState,
+        world: World,
+        resolver: Resolver,
+        runs: Runs,
+        endings: Endings,
+        clock: Clock,
+        reach: Callable[[str], None],
+    ) -> None:
+        self._state = state
+        self._world = world
+        self._resolver = resolver
+        self._runs = runs
+        self._endings = endings
+        self._clock = clock
+        self._reach = reach
+        self._flights: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def carry_out(self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord) -> ExecutionRecord:
+        """Drive `record` to a terminal state, through as many attempts as the policy allows."""
+        policy = snapshot.get_policy(plan.policy)
+        while not record.state.terminal:
+            if record.attempt is not None:
+                record = await self._attempt(plan, snapshot, policy, record, record.attempt)
+            else:
+                record = await self._begin(plan, snapshot, policy, record)
+            if record.state is ExecutionState.QUEUED:
+                await self._clock.sleep(policy.backoff_ms_after(record.attempt_idx - 1) / 1000)
+        return record
+
+    async def _begin(
+        self, plan: PlanRecord, snapshot: RegistrySnapshot, policy: PolicyDoc, record: ExecutionRecord
+    ) -> ExecutionRecord:
+        try:
+            resolved = await patiently(self._clock, lambda: self._resolver.resolve(plan, snapshot, record))
+        except TheoryError as error:
+            return await self._endings.refuse(plan, record, None, Failure.of(error))
+        async with self._flight(resolved.memo_key):
+            if entry := await self._state.memo(resolved.memo_key):
+                reused = await self._reuse(plan, record, resolved, entry)
+                if reused is not None:
+                    return reused
+            earlier = await self._state.recent_memos(record.processor, limit=memo.NEAREST_SEARCHED)
+            found = memo.differences(resolved.components, earlier)
+            record = replace(record, memo=MemoVerdict(resolved.memo_key, hit=False, differences=found))
+            try:
+                view = AttemptView(self._world, plan.world, ())
+                admission, inputs = resolved.processor.admission, record.inputs
+                await patiently(self._clock, lambda: predicates.check(admission, view, snapshot, {"inputs": inputs}))
+            except TheoryError as error:
+                return await self._endings.refuse(plan, record, resolved, Failure.of(error))
+            return await self._claim_and_attempt(plan, snapshot, policy, record, resolved)
+
+    async def _claim_and_attempt(
+        self,
+        plan: PlanRecord,
+        snapshot: RegistrySnapshot,
+        policy: PolicyDoc,
+        record: ExecutionRecord,
+        resolved: Resolved,
+    ) -> ExecutionRecord:
+        try:
+            claimed = await self._endings.claim(record, resolved.reserve_usd_micro)
+        except NotReady as error:
+            return await self._endings.refuse(plan, record, resolved, Failure.of(error))
+        self._reach("claimed")
+        if claimed.settled is not None:
+            return await self._endings.follow(plan, record, claimed.settled)
+        now = self._clock.now()
+        attempt = AttemptRecord(
+            attempt_idx=record.attempt_idx,
+            epoch=claimed.epoch,
+            image_digest=resolved.image_digest,
+            memo_key=resolved.memo_key,
+            inputs=resolved.inputs,
+            components=resolved.components,
+            reserve_receipt=claimed.reserve_receipt.preimage if claimed.reserve_receipt else None,
+            start_time=now,
+        )
+        began = replace(
+            record,
+            state=ExecutionState.RUNNING,
+            epoch=claimed.epoch,
+            attempt=attempt,
+            start_time=record.start_time or now,
+        )
+        record = await self._endings.save(began)
+        self._reach("recorded")
+        return await self._attempt(plan, snapshot, policy, record, attempt)
+
+    async def _attempt(
+        self,
+        plan: PlanRecord,
+        snapshot: RegistrySnapshot,
+        policy: PolicyDoc,
+        record: ExecutionRecord,
+        attempt: AttemptRecord,
+    ) -> ExecutionRecord:
+        ended = await self._runs.run(plan, snapshot, record, attempt)
+        result = ended.result
+        finished = result.finished_at if result is not None and result.finished_at is not None else self._clock.now()
+        started = result.started_at if result is not None and result.started_at is not None else attempt.start_time
+        succeeded = ended.outcome is AttemptOutcome.SUCCEEDED
+        written = ended.collected if succeeded and ended.collected is not None else Collected((), {}, 0)
+        reported = ended.collected.reported_usd_micro if ended.collected is not None else 0
+        processor = snapshot.get_processor(record.processor)
+        request = SettleRequest(
+            plan_id=plan.plan_id,
+            execution_id=record.execution_id,
+            epoch=attempt.epoch,
+            attempt_idx=attempt.attempt_idx,
+            outcome=ended.outcome,
+            final=succeeded or not policy.retries(ended.outcome, attempt.attempt_idx),
+            cost_usd_micro=cost_usd_micro(policy, processor, started, finished, reported),
+            outputs=written.outputs,
+            facts=facts_of(
+                plan,
+                record,
+                started=started,
+                finished=finished,
+                basis=attempt,
+                named_outputs=written.named_outputs if succeeded else None,
+                failure=ended.failure,
+                exit_code=result.exit_code if result is not None else None,
+            ),
+            events=written_events(plan, record, attempt.epoch, written.outputs, finished),
+        )
+        if result is not None:
+            record = replace(record, log_tail=result.logs_tail)
+        try:
+            receipt = await self._endings.settle(request)
+        except Conflict:
+            # Fenced: the attempt is nobody's any more. The next claim closes it, or returns what was settled.
+            _log.warning("attempt.fenced", extra={"execution_id": record.execution_id.text, "epoch": attempt.epoch})
+            return await self._endings.next_attempt(record, ended.failure)
+        self._reach("settled")
+        return await self._endings.follow(plan, record, receipt)
+
+    async def _reuse(
+        self, plan: PlanRecord, record: ExecutionRecord, resolved: Resolved, entry: MemoEntry
+    ) -> ExecutionRecord | None:
+        """Bind a remembered result at no cost; None where its bytes are no longer kept."""
+        now = self._clock.now()
+        verdict = MemoVerdict(entry.memo_key, hit=True, source_execution_id=entry.execution_id)
+        record = replace(record, memo=verdict, start_time=record.start_time or now)
+        claimed = await self._endings.claim(record, 0)
+        if claimed.settled is not None:
+            return await self._endings.follow(plan, record, claimed.settled)
+        try:
+            await self._runs.prepare(plan, record, claimed.epoch, Collected(entry.outputs, entry.named_outputs, 0))
+        except NotFound:
+            return None
+        except TheoryError as error:
+            return await self._endings.settle_refusal(plan, record, claimed.epoch, resolved, Failure.of(error))
+        self._reach("reuse_prepared")
+        request = SettleRequest(
+            plan_id=plan.plan_id,
+            execution_id=record.execution_id,
+            epoch=claimed.epoch,
+            attempt_idx=record.attempt_idx,
+            outcome=AttemptOutcome.SUCCEEDED,
+            final=True,
+            cost_usd_micro=0,
+            outputs=entry.outputs,
+            facts=facts_of(
+                plan,
+                record,
+                started=now,
+                finished=now,
+                basis=resolved,
+                named_outputs=entry.named_outputs,
+                memo_of=entry,
+            ),
+            events=(
+                memo_event(record, claimed.epoch, entry, now),
+                *written_events(plan, record, claimed.epoch, entry.outputs, now),
+            ),
+        )
+        try:
+            receipt = await self._endings.settle(request)
+        except Conflict:
+            return await self._endings.next_attempt(record, None)
+        self._reach("reuse_settled")
+        return await self._endings.follow(plan, record, receipt)
+
+    @asynccontextmanager
+    async def _flight(self, memo_key: str) -> AsyncIterator[None]:
+        """Of several executions with one key, one runs; the others then find its result."""
+        lock, waiting = self._flights.get(memo_key) or (asyncio.Lock(), 0)
+        self._flights[memo_key] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self._flights[memo_key]
+            if waiting == 1:
+                del self._flights[memo_key]
+            else:
+                self._flights[memo_key] = (lock, waiting - 1)

@@ -1,0 +1,171 @@
+"""Claiming, settling and what follows from a receipt: the part of an attempt that may happen once only."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from services.executor.domain.patience import patiently
+from services.executor.domain.resolve import Resolved
+from services.executor.domain.run import OUTCOME_BY_REASON, Runs
+from services.executor.domain.statement import facts_of
+from services.executor.ports import (
+    ExecutionRecord,
+    ExecutionState,
+    ExecutorState,
+    Failure,
+    Ledger,
+    MemoEntry,
+    PlanRecord,
+    World,
+)
+from theory.core.clock import Clock
+from theory.core.jcs import JSON
+from theory.core.receipt import AttemptOutcome, Receipt
+from theory.core.settle import Claimed, ClaimRequest, SettleRequest
+
+
+class Endings:
+    """Asks the ledger, and does what it decided."""
+
+    def __init__(
+        self,
+        *,
+        state: ExecutorState,
+        ledger: Ledger,
+        world: World,
+        runs: Runs,
+        clock: Clock,
+        reach: Callable[[str], None],
+    ) -> None:
+        self._state = state
+        self._ledger = ledger
+        self._world = world
+        self._runs = runs
+        self._clock = clock
+        self._reach = reach
+
+    async def claim(self, record: ExecutionRecord, reserve_usd_micro: int) -> Claimed:
+        """Claim an attempt; a lost answer is claimed again, under a newer epoch."""
+        request = ClaimRequest(
+            plan_id=record.plan_id,
+            execution_id=record.execution_id,
+            attempt_idx=record.attempt_idx,
+            reserve_usd_micro=reserve_usd_micro,
+        )
+        return await patiently(self._clock, lambda: self._ledger.claim(request))
+
+    async def settle(self, request: SettleRequest) -> Receipt:
+        """Settle an attempt; `Conflict` (`EPOCH_FENCED`). The receipt may be that of an earlier call: it wins."""
+        settled = await patiently(self._clock, lambda: self._ledger.settle(request))
+        return settled.receipt
+
+    async def refuse(
+        self, plan: PlanRecord, record: ExecutionRecord, resolved: Resolved | None, failure: Failure
+    ) -> ExecutionRecord:
+        """Settle an execution that may not begin, so that it too has a receipt."""
+        claimed = await self.claim(record, 0)
+        if claimed.settled is not None:
+            return await self.follow(plan, record, claimed.settled)
+        return await self.settle_refusal(plan, record, claimed.epoch, resolved, failure)
+
+    async def settle_refusal(
+        self, plan: PlanRecord, record: ExecutionRecord, epoch: int, resolved: Resolved | None, failure: Failure
+    ) -> ExecutionRecord:
+        """Settle a claimed execution that never ran."""
+        now = self._clock.now()
+        request = SettleRequest(
+            plan_id=plan.plan_id,
+            execution_id=record.execution_id,
+            epoch=epoch,
+            attempt_idx=record.attempt_idx,
+            outcome=OUTCOME_BY_REASON.get(failure.reason, AttemptOutcome.FAILED),
+            final=True,
+            cost_usd_micro=0,
+            facts=facts_of(plan, record, started=now, finished=now, basis=resolved, failure=failure),
+        )
+        receipt = await self.settle(request)
+        return await self.follow(plan, replace(record, start_time=record.start_time or now), receipt)
+
+    async def follow(self, plan: PlanRecord, record: ExecutionRecord, receipt: Receipt) -> ExecutionRecord:
+        """Do what a receipt of this execution says: it is the truth, whoever wrote it."""
+        succeeded = receipt.outcome is AttemptOutcome.SUCCEEDED
+        record = replace(record, outcome=receipt.outcome, cost_usd_micro=record.cost_usd_micro + _spent(receipt))
+        if succeeded:
+            await patiently(
+                self._clock,
+                lambda: self._world.commit(
+                    plan.world, plan.plan_id, record.execution_id, receipt.epoch, receipt.receipt_id, receipt.outputs
+                ),
+            )
+            self._reach("committed")
+        else:
+            await patiently(self._clock, lambda: self._world.abort(record.execution_id, receipt.epoch))
+        if not receipt.final:
+            return await self.next_attempt(record, _failure_in(receipt))
+        ended = replace(
+            record,
+            state=ExecutionState.SUCCEEDED if succeeded else ExecutionState.FAILED,
+            epoch=receipt.epoch,
+            attempt=None,
+            failure=_failure_in(receipt),
+            outputs=receipt.outputs,
+            named_outputs=_mapping(receipt.document.get("named_outputs")),
+            receipt_id=receipt.receipt_id,
+            finish_time=self._clock.now(),
+        )
+        saved = await self.save(ended, _memo_entry(record, ended))
+        self._reach("saved")
+        await self._runs.clean_up(record)
+        return saved
+
+    async def next_attempt(self, record: ExecutionRecord, failure: Failure | None) -> ExecutionRecord:
+        """Leave this attempt behind: the execution is queued for another."""
+        following = replace(
+            record,
+            state=ExecutionState.QUEUED,
+            attempt=None,
+            attempt_idx=record.attempt_idx + 1,
+            failure=failure,
+        )
+        saved = await self.save(following)
+        await self._runs.clean_up(record)
+        return saved
+
+    async def save(self, record: ExecutionRecord, entry: MemoEntry | None = None) -> ExecutionRecord:
+        """Record where the execution stands, and a result to remember with it."""
+        saved = await patiently(self._clock, lambda: self._state.save_executions([record], entry))
+        return saved[0]
+
+
+def _failure_in(receipt: Receipt) -> Failure | None:
+    match receipt.document.get("failure"):
+        case {"reason": str(reason), "message": str(message), "metadata": dict(metadata)}:
+            return Failure(reason, message, {key: str(value) for key, value in metadata.items()})
+    if receipt.outcome is AttemptOutcome.SUCCEEDED:
+        return None
+    return Failure("ATTEMPT_LOST", "the attempt was closed by a later claim", {})
+
+
+def _spent(receipt: Receipt) -> int:
+    spent = _mapping(receipt.document.get("budget")).get("spent_usd_micro", 0)
+    return spent if isinstance(spent, int) else 0
+
+
+def _memo_entry(before: ExecutionRecord, ended: ExecutionRecord) -> MemoEntry | None:
+    """What to remember: a success of an attempt that really ran."""
+    if ended.outcome is not AttemptOutcome.SUCCEEDED or before.attempt is None or ended.receipt_id is None:
+        return None
+    return MemoEntry(
+        memo_key=before.attempt.memo_key,
+        processor=before.processor,
+        components=before.attempt.components,
+        plan_id=before.plan_id,
+        execution_id=before.execution_id,
+        receipt_id=ended.receipt_id,
+        outputs=ended.outputs,
+        named_outputs=ended.named_outputs or {},
+        create_time=ended.finish_time or before.attempt.start_time,
+    )
+
+
+def _mapping(value: JSON) -> Mapping[str, JSON]:
+    return value if isinstance(value, Mapping) else {}

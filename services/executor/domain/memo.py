@@ -1,0 +1,79 @@
+"""The memo key: what must be equal for a result to be used again, and what differed where it was not."""
+
+from collections.abc import Iterable, Mapping
+
+from blake3 import blake3
+
+from services.executor.ports import MemoEntry
+from theory.core import jcs
+from theory.core.cid import Cid
+from theory.core.jcs import JSON
+from theory.core.world_path import WorldPath
+
+MEMO_CONTEXT = "theory/v1/memo"
+NEAREST_SEARCHED = 32
+"""How many earlier results a miss is compared with."""
+
+
+def components_of(  # noqa: PLR0913 - each argument is one component of the key
+    *,
+    tenant: str,
+    processor_document: Mapping[str, JSON],
+    image_digest: str,
+    inputs: Mapping[str, JSON],
+    input_list: Iterable[tuple[WorldPath, Cid]],
+    seed: int,
+    write_set: Iterable[str],
+    write_prefix: str | None,
+    fingerprint: Mapping[str, JSON],
+    secret_tags: Mapping[str, str],
+) -> dict[str, JSON]:
+    """Everything that may change a result, in a form that can be compared piece by piece.
+
+    Ids, times and the plan's name are not in it: a plan that is submitted again hits. Input bytes stand by CID, input
+    values by the CID of their canonical JSON.
+    """
+    return {
+        "tenant": tenant,
+        "processor": Cid.of(jcs.canonical(dict(processor_document))).text,
+        "image": image_digest,
+        "inputs": {name: Cid.of(jcs.canonical(value)).text for name, value in inputs.items()},
+        "input_cids": {path.text: cid.text for path, cid in input_list},
+        "seed": str(seed),
+        "write_set": sorted(write_set),
+        "write_prefix": write_prefix,
+        "fingerprint": dict(fingerprint),
+        "secrets": dict(secret_tags),
+    }
+
+
+def memo_key_of(components: Mapping[str, JSON]) -> str:
+    """The key of these components: `b3:` and BLAKE3 (derive-key context `theory/v1/memo`) of their canonical JSON."""
+    return "b3:" + blake3(jcs.canonical(dict(components)), derive_key_context=MEMO_CONTEXT).hexdigest()
+
+
+def differences(components: Mapping[str, JSON], earlier: Iterable[MemoEntry]) -> tuple[str, ...]:
+    """The components that differ from the nearest of the earlier results; empty where there is none.
+
+    The nearest is the one with the fewest differences, the latest of equals. A difference inside a map is named
+    `component:key`, such as `input_cids:/artifacts/inputs/a.png`.
+    """
+    best: tuple[str, ...] | None = None
+    for entry in earlier:
+        found = _compare(components, entry.components)
+        if best is None or len(found) < len(best):
+            best = found
+    return best or ()
+
+
+def _compare(now: Mapping[str, JSON], before: Mapping[str, JSON]) -> tuple[str, ...]:
+    found: list[str] = []
+    for name in sorted(now.keys() | before.keys()):
+        one, other = now.get(name), before.get(name)
+        if one == other:
+            continue
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += (f"{name}:{key}" for key in sorted(one.keys() | other.keys()) if one.get(key) != other.get(key))
+        else:
+            found.append(name)
+    return tuple(found)

@@ -1,0 +1,26 @@
+"""Waiting for a peer that is away: an execution outlives the restart of any service it needs."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from theory.core.clock import Clock
+from theory.core.errors import Unavailable
+
+T = TypeVar("T")
+
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 5.0
+
+
+async def patiently(clock: Clock, call: Callable[[], Awaitable[T]]) -> T:
+    """What `call` returns, however long its peer is away; every other error is raised.
+
+    For calls that may be sent again after a lost answer.
+    """
+    pause_s = FIRST_PAUSE_S
+    while True:
+        try:
+            return await call()
+        except (Unavailable, TimeoutError):
+            await clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

@@ -1,0 +1,250 @@
+"""Carrying plans out: what is ready runs, what needs something waits for it, what can no longer run is skipped."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from services.executor.domain.attempt import Attempts
+from services.executor.domain.patience import patiently
+from services.executor.ports import (
+    ExecutionRecord,
+    ExecutionState,
+    ExecutorState,
+    Failure,
+    Peers,
+    PlanRecord,
+    PlanState,
+)
+from theory.core.artifact import Output
+from theory.core.chain import NewEvent
+from theory.core.clock import Clock, rfc3339
+from theory.core.errors import TheoryError
+from theory.core.ids import PlanId, TransitionId
+from theory.core.jcs import JSON
+from theory.core.spec import RegistrySnapshot
+
+_log = logging.getLogger(__name__)
+
+_PAGE = 1_000
+_FILES_AT_ONCE = 1_000
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is left of each transition of one plan, and which of them failed."""
+
+    left: dict[TransitionId, int] = field(default_factory=dict)
+    failed: set[TransitionId] = field(default_factory=set)
+
+    def add(self, record: ExecutionRecord) -> None:
+        self.left[record.transition_id] = self.left.get(record.transition_id, 0) + 1
+
+    def end(self, record: ExecutionRecord) -> None:
+        self.left[record.transition_id] -= 1
+        if record.state is not ExecutionState.SUCCEEDED:
+            self.failed.add(record.transition_id)
+
+    def ready(self, record: ExecutionRecord) -> bool:
+        return not any(self.left[need] or need in self.failed for need in record.needs)
+
+    def lost(self, record: ExecutionRecord) -> list[TransitionId]:
+        return [need for need in record.needs if need in self.failed]
+
+
+class Plans:
+    """Carries every open plan on, from wherever it stands."""
+
+    def __init__(
+        self,
+        *,
+        state: ExecutorState,
+        peers: Peers,
+        attempts: Attempts,
+        clock: Clock,
+        max_in_flight: int,
+        reach: Callable[[str], None],
+    ) -> None:
+        self._state = state
+        self._registry = peers.registry
+        self._ledger = peers.ledger
+        self._world = peers.world
+        self._scratch = peers.scratch
+        self._attempts = attempts
+        self._clock = clock
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._reach = reach
+        self._running: dict[PlanId, asyncio.Task[None]] = {}
+
+    async def resume(self) -> None:
+        """Take up every plan that an earlier process left."""
+        for plan in await self._state.open_plans():
+            self.begin(plan)
+
+    def begin(self, plan: PlanRecord) -> None:
+        """Carry `plan` on in the background; nothing happens where that is under way."""
+        if plan.plan_id not in self._running:
+            task = asyncio.create_task(self._carry(plan), name=f"plan {plan.plan_id}")
+            self._running[plan.plan_id] = task
+            task.add_done_callback(lambda _: self._running.pop(plan.plan_id, None))
+
+    async def close(self) -> None:
+        """Let go of all plans; the next process takes them up where they stand."""
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _carry(self, plan: PlanRecord) -> None:
+        try:
+            if not plan.state.terminal:
+                plan = await self._carry_out(plan)
+            await self._end_scratch(plan)
+        except TheoryError as error:
+            _log.exception("plan.stopped", extra={"plan_id": plan.plan_id.text, "reason": error.reason})
+            await self._finish(plan, Failure.of(error))
+        except Exception:  # noqa: BLE001 - a bug of ours ends this one plan; unseen, it would hang for ever
+            _log.exception("plan.broke", extra={"plan_id": plan.plan_id.text})
+            await self._finish(plan, Failure("INTERNAL", "the executor broke on this plan; its log says where", {}))
+
+    async def _carry_out(self, plan: PlanRecord) -> PlanRecord:
+        snapshot = await patiently(self._clock, lambda: self._registry.snapshot(plan.snapshot_id))
+        if plan.state is PlanState.QUEUED:
+            try:
+                await self._open(plan)
+            except TheoryError as error:
+                return await self._finish(plan, Failure.of(error))
+            plan = await self._save(replace(plan, state=PlanState.RUNNING))
+            self._reach("opened")
+        failed = await self._run_executions(plan, snapshot)
+        failure = Failure("NEED_FAILED", f"{failed} of {plan.execution_count} executions did not succeed", {})
+        return await self._finish(plan, failure if failed else None)
+
+    async def _open(self, plan: PlanRecord) -> None:
+        """Account, first events, files: each may be repeated after a crash."""
+        await patiently(self._clock, lambda: self._ledger.open_budget(plan.plan_id, plan.max_usd_micro))
+        event = self._event(
+            plan,
+            "plan.submitted",
+            rfc3339(plan.create_time),
+            {
+                "name": plan.name,
+                "world": plan.world.text,
+                "snapshot_id": plan.snapshot_id,
+                "policy": plan.policy.text,
+                "request_digest": plan.request_digest,
+                "executions": plan.execution_count,
+                "max_usd_micro": plan.max_usd_micro,
+            },
+        )
+        await patiently(self._clock, lambda: self._ledger.append(plan.plan_id.text, [event]))
+        files = [Output(each.path, each.cid, each.size_bytes, each.content_type) for each in plan.files]
+        for start in range(0, len(files), _FILES_AT_ONCE):
+            bind = partial(self._world.bind_files, plan.world, plan.plan_id, files[start : start + _FILES_AT_ONCE])
+            await patiently(self._clock, bind)
+
+    async def _run_executions(self, plan: PlanRecord, snapshot: RegistrySnapshot) -> int:
+        """Run all that can run; returns how many did not succeed."""
+        progress = _Progress()
+        waiting: list[ExecutionRecord] = []
+        running: set[asyncio.Task[ExecutionRecord]] = set()
+        failed = 0
+        records = await self._executions(plan)
+        for record in records:
+            progress.add(record)
+        for record in records:
+            if record.state.terminal:
+                progress.end(record)
+                failed += record.state is not ExecutionState.SUCCEEDED
+            elif record.state is ExecutionState.WAITING:
+                waiting.append(record)
+            else:
+                running.add(self._start(plan, snapshot, record))
+        try:
+            while waiting or running:
+                waiting, ready, skipped = await self._release(waiting, progress)
+                failed += skipped
+                running |= {self._start(plan, snapshot, record) for record in ready}
+                if not running:
+                    continue
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    ended = task.result()
+                    progress.end(ended)
+                    failed += ended.state is not ExecutionState.SUCCEEDED
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        return failed
+
+    async def _release(
+        self, waiting: Iterable[ExecutionRecord], progress: _Progress
+    ) -> tuple[list[ExecutionRecord], list[ExecutionRecord], int]:
+        """Sort the waiting: who waits on, who is ready, and how many were skipped because what they need failed."""
+        still, ready, skipped = [], [], []
+        for record in waiting:
+            if lost := progress.lost(record):
+                names = " ".join(need.text for need in lost)
+                failure = Failure("NEED_FAILED", f"it needs {names}, which failed", {"needs": names})
+                now = self._clock.now()
+                skipped.append(replace(record, state=ExecutionState.SKIPPED, failure=failure, finish_time=now))
+            elif progress.ready(record):
+                ready.append(replace(record, state=ExecutionState.QUEUED))
+            else:
+                still.append(record)
+        if ready or skipped:
+            saved = await patiently(self._clock, lambda: self._state.save_executions([*ready, *skipped]))
+            ready = saved[: len(ready)]
+        for record in skipped:
+            progress.end(record)
+        return still, ready, len(skipped)
+
+    def _start(
+        self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord
+    ) -> asyncio.Task[ExecutionRecord]:
+        async def carry_out() -> ExecutionRecord:
+            async with self._slots:
+                return await self._attempts.carry_out(plan, snapshot, record)
+
+        return asyncio.create_task(carry_out(), name=f"execution {record.execution_id}")
+
+    async def _finish(self, plan: PlanRecord, failure: Failure | None) -> PlanRecord:
+        self._reach("finishing")
+        now = self._clock.now()
+        state = PlanState.SUCCEEDED if failure is None else PlanState.FAILED
+        body: dict[str, JSON] = {"executions": plan.execution_count}
+        if failure is not None:
+            body["failure"] = failure.to_document()
+        event = self._event(plan, f"plan.{state}", rfc3339(now), body)
+        await patiently(self._clock, lambda: self._ledger.append(plan.plan_id.text, [event]))
+        return await self._save(replace(plan, state=state, failure=failure, finish_time=now))
+
+    async def _end_scratch(self, plan: PlanRecord) -> None:
+        if plan.scratch_ended or plan.finish_time is None:
+            return
+        snapshot = await patiently(self._clock, lambda: self._registry.snapshot(plan.snapshot_id))
+        keep_s = snapshot.get_policy(plan.policy).keep_s
+        left_s = keep_s - (self._clock.now() - plan.finish_time).total_seconds()
+        await self._clock.sleep(max(0.0, left_s))
+        await patiently(self._clock, lambda: self._scratch.end_plan(plan.plan_id))
+        await self._save(replace(plan, scratch_ended=True))
+
+    async def _executions(self, plan: PlanRecord) -> list[ExecutionRecord]:
+        found: list[ExecutionRecord] = []
+        while len(found) < plan.execution_count:
+            read = partial(self._state.executions, plan.plan_id, from_ordinal=len(found), limit=_PAGE)
+            page = await patiently(self._clock, read)
+            if not page:
+                break
+            found += page
+        return found
+
+    async def _save(self, plan: PlanRecord) -> PlanRecord:
+        return await patiently(self._clock, lambda: self._state.save_plan(plan))
+
+    def _event(self, plan: PlanRecord, kind: str, ts: str, body: dict[str, JSON]) -> NewEvent:
+        # One of each per plan: a repeat after a crash is the same event.
+        name = "plan.finished" if kind in {"plan.succeeded", "plan.failed"} else kind
+        return NewEvent(event_id=f"{name}/{plan.plan_id}", kind=kind, ts=ts, body=body)

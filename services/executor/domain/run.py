@@ -1,0 +1,203 @@
+"""Steps 4 to 8 of an attempt: its place, its processor, what it wrote, the reservation, the success predicates."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from services.executor.domain import predicates
+from services.executor.domain.collect import Collected, collect
+from services.executor.domain.patience import patiently
+from services.executor.domain.resolve import Resolver
+from services.executor.domain.statement import fingerprint_of
+from services.executor.domain.view import AttemptView
+from services.executor.ports import (
+    AttemptPlace,
+    AttemptRecord,
+    ExecutionRecord,
+    Failure,
+    PlaceRequest,
+    Places,
+    PlanRecord,
+    Secrets,
+    World,
+)
+from theory.core import jcs
+from theory.core.clock import Clock
+from theory.core.context import ExpandedContext, ProcessorResult
+from theory.core.errors import Conflict, TheoryError
+from theory.core.receipt import AttemptOutcome, Receipt
+from theory.core.spec import RegistrySnapshot
+
+_log = logging.getLogger(__name__)
+
+OUTCOME_BY_REASON: Mapping[str, AttemptOutcome] = {
+    "OUTPUT_REFUSED": AttemptOutcome.INVALID_OUTPUT,
+    "PATH_BOUND": AttemptOutcome.INVALID_OUTPUT,
+    "PATH_SHADOWED": AttemptOutcome.INVALID_OUTPUT,
+    "PREDICATE_REFUSED": AttemptOutcome.PREDICATE_REFUSED,
+}
+"""How an attempt ended, where it was not its processor that ended it; anything else is FAILED."""
+
+WORLD_MOUNT = "/work/world"
+SCRATCH_DIR = "/work/out"
+"""Where a processor finds its world and its output, wherever they lie on this machine."""
+
+_RESERVED_PAUSE_S = 0.2
+_RESERVED_TRIES = 50
+"""How long an attempt waits for a path that another live execution has reserved, before it fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one attempt may leave behind."""
+
+    max_output_bytes: int
+    max_output_files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an attempt ended, before the ledger knows."""
+
+    outcome: AttemptOutcome
+    collected: Collected | None
+    failure: Failure | None
+    result: ProcessorResult | None
+
+
+def place_name(record: ExecutionRecord) -> str:
+    """What the current attempt's directory, container and mounts are called."""
+    return f"{record.execution_id.text}-a{record.attempt_idx}"
+
+
+class Runs:
+    """Runs attempts in their places."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        secrets: Secrets,
+        places: Places,
+        resolver: Resolver,
+        clock: Clock,
+        limits: Limits,
+        reach: Callable[[str], None],
+    ) -> None:
+        self._world = world
+        self._secrets = secrets
+        self._places = places
+        self._resolver = resolver
+        self._clock = clock
+        self._limits = limits
+        self._reach = reach
+
+    async def run(
+        self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, attempt: AttemptRecord
+    ) -> Ended:
+        """Run one attempt, or take it up where it is. What goes wrong is its outcome, not an error of the executor."""
+        result: ProcessorResult | None = None
+        collected: Collected | None = None
+        try:
+            place, context = await self._place(plan, snapshot, record, attempt)
+            self._reach("placed")
+            result = await self._resolver.runtime(record.runtime).invoke(record.processor.text, context)
+            self._reach("exited")
+            if result.outcome is not AttemptOutcome.SUCCEEDED:
+                return Ended(result.outcome, None, _failure_of(result), result)
+            collected = await patiently(
+                self._clock, lambda: collect(self._places, place, context.write_set_resolved, self._world)
+            )
+            self._reach("collected")
+            await self.prepare(plan, record, attempt.epoch, collected)
+            self._reach("prepared")
+            await self._check_success(plan, snapshot, record, collected)
+        except TheoryError as error:
+            outcome = OUTCOME_BY_REASON.get(error.reason, AttemptOutcome.FAILED)
+            return Ended(outcome, collected, Failure.of(error), result)
+        except Exception:  # noqa: BLE001 - a bug of ours ends this one attempt; unseen, it would hang its plan for ever
+            _log.exception("attempt.broke", extra={"execution_id": record.execution_id.text})
+            failure = Failure("INTERNAL", "the executor broke on this attempt; its log says where", {})
+            return Ended(AttemptOutcome.FAILED, collected, failure, result)
+        return Ended(AttemptOutcome.SUCCEEDED, collected, None, result)
+
+    async def prepare(self, plan: PlanRecord, record: ExecutionRecord, epoch: int, collected: Collected) -> None:
+        """Reserve the outputs, waiting a while for paths that another live execution holds."""
+        for left in range(_RESERVED_TRIES, -1, -1):
+            try:
+                await patiently(
+                    self._clock,
+                    lambda: self._world.prepare(
+                        plan.world, plan.plan_id, record.execution_id, epoch, collected.outputs
+                    ),
+                )
+            except Conflict as error:
+                if error.reason != "PATH_RESERVED" or not left:
+                    raise
+                await self._clock.sleep(_RESERVED_PAUSE_S)
+            else:
+                return
+
+    async def clean_up(self, record: ExecutionRecord) -> None:
+        """Remove what the attempt left; what cannot be removed now is swept at the next start."""
+        if record.attempt is None:
+            return
+        try:
+            await self._resolver.runtime(record.runtime).release(place_name(record))
+            await self._places.remove(place_name(record))
+        except TheoryError as error:
+            _log.warning("attempt.left", extra={"place": place_name(record), "reason": error.reason})
+
+    async def _place(
+        self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, attempt: AttemptRecord
+    ) -> tuple[AttemptPlace, ExpandedContext]:
+        names = attempt.secret_names
+        values = await patiently(self._clock, lambda: self._secrets.resolve(names)) if names else {}
+        request = PlaceRequest(
+            name=place_name(record),
+            inputs=attempt.inputs,
+            secrets=values,
+            max_output_bytes=self._limits.max_output_bytes,
+            max_output_files=self._limits.max_output_files,
+        )
+        receipt = attempt.reserve_receipt
+        context = ExpandedContext(
+            plan_id=plan.plan_id.text,
+            transition_id=record.transition_id.text,
+            execution_id=record.execution_id.text,
+            attempt_idx=attempt.attempt_idx,
+            registry_snapshot=snapshot,
+            policy=snapshot.get_policy(plan.policy),
+            inputs=record.inputs,
+            write_set_resolved=record.write_set(snapshot),
+            budget_reserved=Receipt.parse(receipt) if receipt is not None else None,
+            world_mount=WORLD_MOUNT,
+            scratch_dir=SCRATCH_DIR,
+            seed=plan.seed,
+            memo_key=attempt.memo_key,
+            env_fingerprint=fingerprint_of(attempt.components),
+            write_prefix=record.write_prefix or "",
+        )
+        document = jcs.canonical(context.to_document())
+        place = await patiently(self._clock, lambda: self._places.prepare(request, document))
+        return place, replace(context, world_mount=str(place.world), scratch_dir=str(place.out))
+
+    async def _check_success(
+        self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, collected: Collected
+    ) -> None:
+        processor = snapshot.get_processor(record.processor)
+        view = AttemptView(self._world, plan.world, collected.outputs)
+        names = {"inputs": record.inputs, "outputs": collected.named_outputs}
+        await patiently(self._clock, lambda: predicates.check(processor.success, view, snapshot, names))
+
+
+def _failure_of(result: ProcessorResult) -> Failure:
+    match result.outcome:
+        case AttemptOutcome.TIMED_OUT:
+            return Failure("PROCESSOR_TIMED_OUT", result.message, {})
+        case AttemptOutcome.OOM:
+            return Failure("PROCESSOR_OOM", result.message, {})
+        case AttemptOutcome.LOST:
+            return Failure("ATTEMPT_LOST", result.message, {})
+        case _:
+            return Failure("PROCESSOR_FAILED", result.message, {"exit_code": str(result.exit_code)})

@@ -1,0 +1,122 @@
+"""Watching: a state that wakes whoever follows a plan when something about it was written."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord
+from theory.core.clock import Clock
+from theory.core.ids import ExecutionId, PlanId
+from theory.core.refs import Ref
+
+LONGEST_WATCH_S = 540.0
+"""A watch ends cleanly after this time, with its position: networks between here and there need that."""
+_LOOK_EVERY_S = 5.0
+"""How long a change that another process wrote may stay unseen."""
+
+
+class WatchedState:
+    """A state like the one it wraps; each write to a plan wakes the plan's watchers."""
+
+    def __init__(self, inner: ExecutorState, clock: Clock) -> None:
+        self._inner = inner
+        self._clock = clock
+        self._watchers: dict[PlanId, set[asyncio.Event]] = {}
+
+    async def follow(
+        self, plan_id: PlanId, *, after_seq: int
+    ) -> AsyncIterator[tuple[PlanRecord, list[ExecutionRecord]]]:
+        """Yield the plan and what changed, from after `after_seq` until its last change or the longest watch."""
+        began = self._clock.monotonic()
+        async with self._woken(plan_id) as woken:
+            while True:
+                woken.clear()
+                plan, changed = await self._inner.changes(plan_id, after_seq=after_seq)
+                if plan.seq > after_seq:
+                    after_seq = plan.seq
+                    yield plan, changed
+                if plan.state.terminal or self._clock.monotonic() - began > LONGEST_WATCH_S:
+                    return
+                await self._wait(woken)
+
+    async def add_plan(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
+        """As the port says."""
+        return await self._inner.add_plan(plan, executions)
+
+    async def plan_of_request(self, request_id: str) -> PlanRecord | None:
+        """As the port says."""
+        return await self._inner.plan_of_request(request_id)
+
+    async def plan(self, plan_id: PlanId) -> PlanRecord:
+        """As the port says."""
+        return await self._inner.plan(plan_id)
+
+    async def plans(self, *, before: PlanId | None, limit: int) -> list[PlanRecord]:
+        """As the port says."""
+        return await self._inner.plans(before=before, limit=limit)
+
+    async def open_plans(self) -> list[PlanRecord]:
+        """As the port says."""
+        return await self._inner.open_plans()
+
+    async def execution(self, execution_id: ExecutionId) -> ExecutionRecord:
+        """As the port says."""
+        return await self._inner.execution(execution_id)
+
+    async def executions(self, plan_id: PlanId, *, from_ordinal: int, limit: int) -> list[ExecutionRecord]:
+        """As the port says."""
+        return await self._inner.executions(plan_id, from_ordinal=from_ordinal, limit=limit)
+
+    async def changes(self, plan_id: PlanId, *, after_seq: int) -> tuple[PlanRecord, list[ExecutionRecord]]:
+        """As the port says."""
+        return await self._inner.changes(plan_id, after_seq=after_seq)
+
+    async def save_plan(self, plan: PlanRecord) -> PlanRecord:
+        """As the port says, and wakes."""
+        saved = await self._inner.save_plan(plan)
+        self._wake(plan.plan_id)
+        return saved
+
+    async def save_executions(
+        self, executions: Sequence[ExecutionRecord], memo: MemoEntry | None = None
+    ) -> list[ExecutionRecord]:
+        """As the port says, and wakes."""
+        saved = await self._inner.save_executions(executions, memo)
+        if saved:
+            self._wake(saved[0].plan_id)
+        return saved
+
+    async def memo(self, memo_key: str) -> MemoEntry | None:
+        """As the port says."""
+        return await self._inner.memo(memo_key)
+
+    async def recent_memos(self, processor: Ref, *, limit: int) -> list[MemoEntry]:
+        """As the port says."""
+        return await self._inner.recent_memos(processor, limit=limit)
+
+    async def close(self) -> None:
+        """As the port says."""
+        await self._inner.close()
+
+    def _wake(self, plan_id: PlanId) -> None:
+        for woken in self._watchers.get(plan_id, ()):
+            woken.set()
+
+    @asynccontextmanager
+    async def _woken(self, plan_id: PlanId) -> AsyncIterator[asyncio.Event]:
+        woken = asyncio.Event()
+        self._watchers.setdefault(plan_id, set()).add(woken)
+        try:
+            yield woken
+        finally:
+            self._watchers[plan_id].discard(woken)
+            if not self._watchers[plan_id]:
+                del self._watchers[plan_id]
+
+    async def _wait(self, woken: asyncio.Event) -> None:
+        waits = [asyncio.ensure_future(woken.wait()), asyncio.ensure_future(self._clock.sleep(_LOOK_EVERY_S))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()

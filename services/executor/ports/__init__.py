@@ -1,0 +1,42 @@
+"""What the executor's rules need from outside: its own state, the other services, and places to run processors."""
+
+from services.executor.ports.peers import Ledger, Peers, Registry, Scratch, Secrets, World
+from services.executor.ports.place import AttemptPlace, CollectedFile, PlaceRequest, Places, WrittenTree
+from services.executor.ports.record import (
+    AttemptRecord,
+    ExecutionRecord,
+    ExecutionState,
+    Failure,
+    MemoEntry,
+    MemoVerdict,
+    PlanFileRecord,
+    PlanRecord,
+    PlanState,
+)
+from services.executor.ports.runtime import Runtime
+from services.executor.ports.state import ExecutorState
+
+__all__ = [
+    "AttemptPlace",
+    "AttemptRecord",
+    "CollectedFile",
+    "ExecutionRecord",
+    "ExecutionState",
+    "ExecutorState",
+    "Failure",
+    "Ledger",
+    "MemoEntry",
+    "MemoVerdict",
+    "Peers",
+    "PlaceRequest",
+    "Places",
+    "PlanFileRecord",
+    "PlanRecord",
+    "PlanState",
+    "Registry",
+    "Runtime",
+    "Scratch",
+    "Secrets",
+    "World",
+    "WrittenTree",
+]

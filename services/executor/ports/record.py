@@ -1,0 +1,195 @@
+"""What the executor remembers of plans, executions, attempts and results: frozen values, replaced whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from theory.core.artifact import Output
+from theory.core.cid import Cid
+from theory.core.errors import TheoryError
+from theory.core.ids import ExecutionId, PlanId, TransitionId
+from theory.core.jcs import JSON
+from theory.core.receipt import AttemptOutcome
+from theory.core.refs import Ref
+from theory.core.selector import Selector, resolve_write_set
+from theory.core.spec import RegistrySnapshot
+from theory.core.world_path import PathPrefix, WorldName, WorldPath
+
+
+class PlanState(StrEnum):
+    """Where a plan stands. The last two are terminal."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether it never changes again."""
+        return self in {PlanState.SUCCEEDED, PlanState.FAILED}
+
+
+class ExecutionState(StrEnum):
+    """Where an execution stands. The last three are terminal."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether it never changes again."""
+        return self in {ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.SKIPPED}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something failed: a reason of the enum, one sentence, and what the reason documents."""
+
+    reason: str
+    message: str
+    metadata: Mapping[str, str]
+
+    @classmethod
+    def of(cls, error: TheoryError) -> Self:
+        """The failure that `error` is."""
+        return cls(error.reason, error.message, dict(error.metadata))
+
+    def to_document(self) -> dict[str, JSON]:
+        """As a receipt and the state hold it."""
+        return {"reason": self.reason, "message": self.message, "metadata": dict(self.metadata)}
+
+
+@dataclass(frozen=True, slots=True)
+class MemoVerdict:
+    """What the memo index said about an execution. `differences` name the components of the key that were new."""
+
+    memo_key: str
+    hit: bool
+    source_execution_id: ExecutionId | None = None
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """The intent of one attempt, recorded before anything outside is touched in its name."""
+
+    attempt_idx: int
+    epoch: int
+    image_digest: str
+    memo_key: str
+    inputs: tuple[tuple[WorldPath, Cid], ...]
+    """The mount: what its `reads` resolved to, streams included; nothing else is visible to the processor."""
+
+    components: Mapping[str, JSON]
+    """What the memo key was made of, the fingerprint included."""
+
+    reserve_receipt: bytes | None
+    """The preimage of the reservation; None where nothing was reserved."""
+
+    start_time: datetime
+
+    @property
+    def secret_names(self) -> tuple[str, ...]:
+        """The secrets that the attempt is given, by name, in order."""
+        secrets = self.components["secrets"]
+        return tuple(sorted(secrets)) if isinstance(secrets, Mapping) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRecord:
+    """One transition, or one item of its fan-out, being carried out."""
+
+    plan_id: PlanId
+    execution_id: ExecutionId
+    ordinal: int
+    """Its place in the plan, from 0."""
+
+    transition_id: TransitionId
+    index: int | None
+    processor: Ref
+    runtime: str
+    inputs: Mapping[str, JSON]
+    reads: tuple[str, ...]
+    needs: tuple[TransitionId, ...]
+    write_prefix: str | None
+    """The folder below which it writes; None where its processor declares exact files alone."""
+
+    state: ExecutionState
+    seq: int = 0
+    attempt_idx: int = 0
+    epoch: int = 0
+    attempt: AttemptRecord | None = None
+    """The attempt under way; None between attempts, so that None means: nothing outside bears this name."""
+
+    outcome: AttemptOutcome | None = None
+    failure: Failure | None = None
+    memo: MemoVerdict | None = None
+    outputs: tuple[Output, ...] = ()
+    named_outputs: Mapping[str, JSON] | None = None
+    cost_usd_micro: int = 0
+    receipt_id: str | None = None
+    start_time: datetime | None = None
+    finish_time: datetime | None = None
+    log_tail: str = ""
+
+    def write_set(self, snapshot: RegistrySnapshot) -> tuple[Selector, ...]:
+        """All that it may write; `Invalid` (`WRITE_PREFIX_INVALID`) where its processor declares no such folder."""
+        prefix = PathPrefix.parse(self.write_prefix) if self.write_prefix is not None else None
+        return resolve_write_set(snapshot.get_processor(self.processor).writes, prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFileRecord:
+    """A file that the plan's world holds before its first transition."""
+
+    path: WorldPath
+    cid: Cid
+    size_bytes: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRecord:
+    """One submission."""
+
+    plan_id: PlanId
+    request_id: str
+    request_digest: str
+    """Of everything submitted: a repeat with the same id must be the same plan."""
+
+    name: str
+    world: WorldName
+    policy: Ref
+    snapshot_id: str
+    seed: int
+    max_usd_micro: int
+    files: tuple[PlanFileRecord, ...]
+    state: PlanState
+    create_time: datetime
+    execution_count: int
+    seq: int = 0
+    finish_time: datetime | None = None
+    failure: Failure | None = None
+    scratch_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemoEntry:
+    """A result that may be used again: every component of its key, and the execution that made it."""
+
+    memo_key: str
+    processor: Ref
+    components: Mapping[str, JSON]
+    plan_id: PlanId
+    execution_id: ExecutionId
+    receipt_id: str
+    outputs: tuple[Output, ...]
+    named_outputs: Mapping[str, JSON]
+    create_time: datetime

@@ -1,0 +1,76 @@
+"""The port to the executor's own database: plans, executions and the memo index."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from services.executor.ports.record import ExecutionRecord, MemoEntry, PlanRecord
+from theory.core.ids import ExecutionId, PlanId
+from theory.core.refs import Ref
+
+
+class ExecutorState(Protocol):
+    """Keeps what the executor must know after a crash.
+
+    A write survives a crash of the process once it returned. Every method raises only `theory.core.errors` classes,
+    `Unavailable` where the database is away.
+
+    Each write to a plan, or to executions of it, moves the plan's `seq` on by one and stamps what it wrote with it.
+    """
+
+    async def add_plan(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
+        """Record a plan with all its executions, or nothing.
+
+        Where the `request_id` is known, the plan of the first call comes back and nothing is written; `AlreadyExists`
+        (`REQUEST_ID_TAKEN`) where that plan has another `request_digest`.
+        """
+        ...
+
+    async def plan_of_request(self, request_id: str) -> PlanRecord | None:
+        """The plan that was submitted with this id."""
+        ...
+
+    async def plan(self, plan_id: PlanId) -> PlanRecord:
+        """One plan; `NotFound` (`PLAN_UNKNOWN`)."""
+        ...
+
+    async def plans(self, *, before: PlanId | None, limit: int) -> list[PlanRecord]:
+        """The newest first, from behind `before`."""
+        ...
+
+    async def open_plans(self) -> list[PlanRecord]:
+        """The plans that are not terminal, and those whose scratch has not ended, the oldest first."""
+        ...
+
+    async def execution(self, execution_id: ExecutionId) -> ExecutionRecord:
+        """One execution; `NotFound` (`EXECUTION_UNKNOWN`)."""
+        ...
+
+    async def executions(self, plan_id: PlanId, *, from_ordinal: int, limit: int) -> list[ExecutionRecord]:
+        """In the order of the plan."""
+        ...
+
+    async def changes(self, plan_id: PlanId, *, after_seq: int) -> tuple[PlanRecord, list[ExecutionRecord]]:
+        """The plan as it stands, and the executions that changed after `after_seq`, in the order of their `seq`."""
+        ...
+
+    async def save_plan(self, plan: PlanRecord) -> PlanRecord:
+        """Replace the plan; it comes back with its new `seq`."""
+        ...
+
+    async def save_executions(
+        self, executions: Sequence[ExecutionRecord], memo: MemoEntry | None = None
+    ) -> list[ExecutionRecord]:
+        """Replace executions of one plan, and remember a result with them, in one transaction."""
+        ...
+
+    async def memo(self, memo_key: str) -> MemoEntry | None:
+        """The result that is remembered under this key."""
+        ...
+
+    async def recent_memos(self, processor: Ref, *, limit: int) -> list[MemoEntry]:
+        """The latest results of any version of this processor, the newest first."""
+        ...
+
+    async def close(self) -> None:
+        """Give the database back."""
+        ...
