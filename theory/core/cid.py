@@ -52,7 +52,7 @@ class CidHasher:
     def update(self, data: bytes | bytearray | memoryview) -> None:
         """Take the next bytes. Other threads run meanwhile, so several blobs hash in parallel."""
         self._hash.update(data)
-        self.size_bytes += data.nbytes if isinstance(data, memoryview) else len(data)
+        self.size_bytes += len(data)
 
     def cid(self) -> Cid:
         """The CID of all that was fed so far; feeding may go on."""
