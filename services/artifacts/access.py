@@ -1,0 +1,25 @@
+"""Who may call what of the artifact store."""
+
+from collections.abc import Mapping
+
+from theory.wire.identity import ANYONE, Role, Scope, only
+
+_ARTIFACTS = "/theory.api.artifacts.v1.ArtifactsService"
+_EXECUTOR = only(Role.EXECUTOR)
+
+ACCESS: Mapping[str, Scope] = {
+    f"{_ARTIFACTS}/GetCapabilities": ANYONE,
+    f"{_ARTIFACTS}/FindMissingBlobs": ANYONE,
+    f"{_ARTIFACTS}/PutBlobs": ANYONE,
+    f"{_ARTIFACTS}/GetBlobs": ANYONE,
+    f"{_ARTIFACTS}/UploadBlob": ANYONE,
+    f"{_ARTIFACTS}/DownloadBlob": ANYONE,
+    f"{_ARTIFACTS}/ComputeCid": ANYONE,
+    f"{_ARTIFACTS}/PutArtifacts": ANYONE,
+    f"{_ARTIFACTS}/StatArtifacts": ANYONE,
+    f"{_ARTIFACTS}/ReadArtifacts": ANYONE,
+    f"{_ARTIFACTS}/ListArtifacts": ANYONE,
+    f"{_ARTIFACTS}/PrepareBindings": _EXECUTOR,
+    f"{_ARTIFACTS}/CommitBindings": _EXECUTOR,
+    f"{_ARTIFACTS}/AbortBindings": _EXECUTOR,
+}

@@ -1,0 +1,86 @@
+"""Bytes in the memory of this process: gone with it."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, Unread
+from theory.core.cid import Cid
+from theory.core.errors import TheoryError
+
+
+async def open(url: str) -> BlobAdapter:
+    """`memory:`; each opening is a store of its own."""
+    return MemoryBlobs()
+
+
+class MemoryBlobs:
+    """A mapping. What a test wants damaged, it damages in `data_by_cid`."""
+
+    kind = "memory"
+    durable = False
+
+    def __init__(self) -> None:
+        self.data_by_cid: dict[Cid, bytes] = {}
+
+    def sizes(self, cids: Collection[Cid]) -> Mapping[Cid, int]:
+        return {cid: len(data) for cid in cids if (data := self.data_by_cid.get(cid)) is not None}
+
+    async def missing(self, cids: Sequence[Cid]) -> set[Cid]:
+        return {cid for cid in cids if cid not in self.data_by_cid}
+
+    async def put_many(self, blobs: Sequence[tuple[Cid, bytes]]) -> list[TheoryError | None]:
+        for cid, data in blobs:
+            self.data_by_cid.setdefault(cid, data)
+        return [None] * len(blobs)
+
+    async def read_many(
+        self, cids: Sequence[Cid], *, max_each: int, max_total: int
+    ) -> list[bytes | Unread | TheoryError | None]:
+        answers: list[bytes | Unread | TheoryError | None] = []
+        room = max_total
+        for cid in cids:
+            data = self.data_by_cid.get(cid)
+            if data is None:
+                answers.append(None)
+            elif len(data) > min(max_each, room):
+                answers.append(Unread(len(data)))
+            else:
+                room -= len(data)
+                answers.append(data)
+        return answers
+
+    async def stage(self) -> StagedBlob:
+        return _Staged(self.data_by_cid)
+
+    async def open(self, cid: Cid) -> BlobReader | None:
+        data = self.data_by_cid.get(cid)
+        return None if data is None else _Reader(data)
+
+    async def close(self) -> None:
+        self.data_by_cid.clear()
+
+
+class _Staged:
+    def __init__(self, data_by_cid: dict[Cid, bytes]) -> None:
+        self._data_by_cid = data_by_cid
+        self._data = bytearray()
+
+    async def write(self, chunk: bytes) -> None:
+        self._data += chunk
+
+    async def commit(self, cid: Cid) -> None:
+        self._data_by_cid.setdefault(cid, bytes(self._data))
+
+    async def discard(self) -> None:
+        self._data.clear()
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size_bytes = len(data)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
+    async def close(self) -> None:
+        """Nothing to let go."""

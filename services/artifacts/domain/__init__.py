@@ -1,0 +1,1 @@
+"""What the artifact store promises, whichever adapters keep the bytes and the paths."""

@@ -1,0 +1,13 @@
+"""The limits that the artifact store states in its capabilities and in its contract."""
+
+MAX_BATCH_ITEMS = 1_000
+MAX_ATTEMPTS = 100
+"""The most items of one prepare, commit or abort."""
+MAX_OUTPUTS = 10_000
+"""The most outputs of one attempt."""
+MAX_INLINE_BYTES = 1024 * 1024
+"""The largest blob that travels inside of a batch."""
+MAX_BATCH_BYTES = 6 * 1024 * 1024
+"""The most bytes of blobs that one request or one answer carries."""
+CHUNK_BYTES = 512 * 1024
+"""What a download reads and sends at a time."""

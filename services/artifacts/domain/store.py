@@ -1,0 +1,202 @@
+"""Blobs: bytes under the BLAKE3 of their content, hashed by this service on the way in and on the way out."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.artifacts.domain.limits import CHUNK_BYTES, MAX_BATCH_BYTES, MAX_INLINE_BYTES
+from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, Unread
+from theory.core.cid import Cid, CidHasher
+from theory.core.errors import Corrupt, Exhausted, Invalid, NotFound, OutOfRange, TheoryError
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlob:
+    """Bytes to store."""
+
+    data: bytes
+    expected: Cid | None = None
+    """The CID that the writer computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A blob on its way out."""
+
+    size_bytes: int
+    """Length of the whole blob, whatever the range."""
+    chunks: AsyncIterator[bytes]
+
+
+class BlobStore:
+    """What everyone may rely on about bytes, whichever adapter keeps them."""
+
+    def __init__(self, blobs: BlobAdapter, *, max_blob_bytes: int) -> None:
+        self._blobs = blobs
+        self.max_blob_bytes = max_blob_bytes
+        """The largest blob that `upload` takes."""
+
+    async def find_missing(self, cids: Sequence[Cid]) -> list[Cid]:
+        """Those of `cids` that are not stored, in order, each once."""
+        wanted = list(dict.fromkeys(cids))
+        missing = await self._blobs.missing(wanted)
+        return [cid for cid in wanted if cid in missing]
+
+    async def put_many(self, blobs: Sequence[NewBlob]) -> list[Cid | TheoryError]:
+        """Store small blobs; one CID or error each, in order.
+
+        `Invalid` (`BLOB_TOO_LARGE`, `CID_MISMATCH`): nothing was stored; `Exhausted` (`DISK_FULL`); `Unavailable`.
+        """
+        named = [_named(blob) for blob in blobs]
+        data_by_cid = {cid: blob.data for cid, blob in zip(named, blobs, strict=True) if isinstance(cid, Cid)}
+        outcomes = await self._blobs.put_many(list(data_by_cid.items())) if data_by_cid else []
+        error_by_cid = dict(zip(data_by_cid, outcomes, strict=True))
+        return [(error_by_cid[each] or each) if isinstance(each, Cid) else each for each in named]
+
+    async def get_many(self, cids: Sequence[Cid]) -> list[bytes | TheoryError]:
+        """Small blobs, verified; one each, in order.
+
+        `NotFound` (`BLOB_UNKNOWN`); `Corrupt` (`BLOB_CORRUPT`); `Exhausted` (`REPLY_FULL`): ask again in another call;
+        `Invalid` (`BLOB_TOO_LARGE`): download it.
+        """
+        found = await self._blobs.read_many(cids, max_each=MAX_INLINE_BYTES, max_total=MAX_BATCH_BYTES)
+        return [_verified(cid, each) for cid, each in zip(cids, found, strict=True)]
+
+    @asynccontextmanager
+    async def upload(self, *, expected: Cid | None, size_bytes: int | None) -> AsyncIterator["Upload"]:
+        """Take in one blob of any size inside a block; unless it was committed there, nothing of it is left.
+
+        `Invalid` (`BLOB_TOO_LARGE`) where more is announced than `max_blob_bytes`.
+        """
+        if size_bytes is not None and size_bytes > self.max_blob_bytes:
+            raise _too_large(self.max_blob_bytes)
+        staged = await self._blobs.stage()
+        try:
+            yield Upload(staged, expected, size_bytes, self.max_blob_bytes)
+        finally:
+            await staged.discard()
+
+    @asynccontextmanager
+    async def download(self, cid: Cid, *, offset: int, limit: int) -> AsyncIterator[Download]:
+        """A blob, or the range of it that begins at `offset` and has at most `limit` bytes; 0 is no limit.
+
+        The whole blob is verified before its last chunk is handed out. A range cannot be: the bytes are then as good as
+        the disk. `NotFound` (`BLOB_UNKNOWN`); `OutOfRange` (`RANGE_PAST_END`); while reading, `Corrupt`
+        (`BLOB_CORRUPT`).
+        """
+        reader = await self._blobs.open(cid)
+        if reader is None:
+            raise _unknown(cid)
+        try:
+            size = reader.size_bytes
+            if offset > 0 and offset >= size:
+                message = f"the blob ends before byte {offset}"
+                raise OutOfRange("RANGE_PAST_END", message, size_bytes=str(size))
+            end = min(offset + limit, size) if limit else size
+            whole = offset == 0 and end == size
+            yield Download(size, _whole(reader, cid) if whole else _range(reader, cid, offset, end))
+        finally:
+            await reader.close()
+
+
+class Upload:
+    """One blob on its way in."""
+
+    def __init__(self, staged: StagedBlob, expected: Cid | None, announced: int | None, max_bytes: int) -> None:
+        self._staged = staged
+        self._expected = expected
+        self._announced = announced
+        self._max_bytes = max_bytes
+        self._hasher = CidHasher()
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes. `Invalid` (`BLOB_TOO_LARGE`, `SIZE_MISMATCH`) as soon as they are too many."""
+        size = self._hasher.size_bytes + len(chunk)
+        if size > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        if self._announced is not None and size > self._announced:
+            raise _other_size(self._announced, size)
+        self._hasher.update(chunk)
+        await self._staged.write(chunk)
+
+    async def commit(self) -> tuple[Cid, int]:
+        """Store what came; its CID and length. `Invalid` (`SIZE_MISMATCH`, `CID_MISMATCH`): nothing is kept."""
+        cid, size = self._hasher.cid(), self._hasher.size_bytes
+        if self._announced is not None and size != self._announced:
+            raise _other_size(self._announced, size)
+        _refuse_mismatch(self._expected, cid)
+        await self._staged.commit(cid)
+        return cid, size
+
+
+def compute_cid(data: bytes) -> Cid:
+    """The CID of `data`, which is not stored; `Invalid` (`BLOB_TOO_LARGE`)."""
+    if len(data) > MAX_INLINE_BYTES:
+        raise _too_large(MAX_INLINE_BYTES)
+    return Cid.of(data)
+
+
+def _named(blob: NewBlob) -> Cid | TheoryError:
+    try:
+        cid = compute_cid(blob.data)
+        _refuse_mismatch(blob.expected, cid)
+    except TheoryError as error:
+        return error
+    return cid
+
+
+def _verified(cid: Cid, found: bytes | Unread | TheoryError | None) -> bytes | TheoryError:
+    if isinstance(found, bytes):
+        return found if Cid.of(found) == cid else _corrupt(cid)
+    if isinstance(found, Unread):
+        if found.size_bytes > MAX_INLINE_BYTES:
+            return _too_large(MAX_INLINE_BYTES)
+        return Exhausted("REPLY_FULL", "the reply is full: ask for this item again")
+    return _unknown(cid) if found is None else found
+
+
+async def _whole(reader: BlobReader, cid: Cid) -> AsyncIterator[bytes]:
+    """All bytes; the last ones only once all of them are known to be right."""
+    hasher = CidHasher()
+    kept = b""
+    async for chunk in _range(reader, cid, 0, reader.size_bytes):
+        hasher.update(chunk)
+        if kept:
+            yield kept
+        kept = chunk
+    if hasher.cid() != cid:
+        raise _corrupt(cid)
+    if kept:
+        yield kept
+
+
+async def _range(reader: BlobReader, cid: Cid, offset: int, end: int) -> AsyncIterator[bytes]:
+    while offset < end:
+        chunk = await reader.read(offset, min(CHUNK_BYTES, end - offset))
+        if not chunk:
+            raise _corrupt(cid)
+        yield chunk
+        offset += len(chunk)
+
+
+def _refuse_mismatch(expected: Cid | None, actual: Cid) -> None:
+    if expected is not None and expected != actual:
+        message = "the bytes do not hash to the expected CID"
+        raise Invalid("CID_MISMATCH", message, expected=expected.text, actual=actual.text)
+
+
+def _other_size(announced: int, actual: int) -> Invalid:
+    message = "the bytes are not as many as announced"
+    return Invalid("SIZE_MISMATCH", message, expected=str(announced), actual=str(actual))
+
+
+def _too_large(max_bytes: int) -> Invalid:
+    return Invalid("BLOB_TOO_LARGE", f"a blob has at most {max_bytes} bytes here", max_bytes=str(max_bytes))
+
+
+def _unknown(cid: Cid) -> NotFound:
+    return NotFound("BLOB_UNKNOWN", "the store holds no blob with this CID", cid=cid.text)
+
+
+def _corrupt(cid: Cid) -> Corrupt:
+    return Corrupt("BLOB_CORRUPT", "the stored bytes no longer hash to their CID", cid=cid.text)

@@ -1,0 +1,252 @@
+"""What the rules of the artifact store need from outside: bytes by content, a table of paths, the ledger."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol, TypeVar
+
+from theory.core.cid import Cid
+from theory.core.errors import TheoryError
+from theory.core.ids import ExecutionId, PlanId
+from theory.core.ledger import Appended, PlanEvent
+from theory.core.settle import Resolution
+from theory.core.world_path import WorldName
+
+_T = TypeVar("_T")
+
+
+class BlobIndex(Protocol):
+    """Tells what is stored, without waiting for anything: the rules ask inside the transaction that relies on it."""
+
+    def sizes(self, cids: Collection[Cid]) -> Mapping[Cid, int]:
+        """The lengths of those blobs that are stored and durable. Safe on any thread, a few microseconds per blob."""
+        ...
+
+
+class StagedBlob(Protocol):
+    """Bytes on their way in. Nobody sees them before `commit`; a crash leaves nothing that is ever read."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Take the next bytes. `Exhausted` (`DISK_FULL`), `Unavailable` (`STORE_UNREACHABLE`): then only `discard`."""
+        ...
+
+    async def commit(self, cid: Cid) -> None:
+        """Give the bytes their name; durable on return where the adapter is.
+
+        The caller guarantees that they hash to `cid`. A blob that is there already is as good. Errors as in `write`.
+        """
+        ...
+
+    async def discard(self) -> None:
+        """Forget the bytes. Harmless after `commit`, and a second time."""
+        ...
+
+
+class BlobReader(Protocol):
+    """One stored blob, open. It stays readable until closed."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Its length."""
+        ...
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Exactly those bytes, which the caller knows to exist; fewer only where the blob was damaged."""
+        ...
+
+    async def close(self) -> None:
+        """Let it go. Harmless a second time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A blob that is there and was left out, because it did not fit."""
+
+    size_bytes: int
+
+
+class BlobAdapter(BlobIndex, Protocol):
+    """Bytes by CID. An adapter keeps what it is given; that a name and its bytes agree is the business of the rules.
+
+    A name appears at once with all of its bytes, or not at all. Methods may be called concurrently, also with the same
+    CID. Errors: `Exhausted` (`DISK_FULL`), `Unavailable` (`STORE_UNREACHABLE`).
+    """
+
+    @property
+    def kind(self) -> str:
+        """One word for the capabilities, such as `filesystem`."""
+        ...
+
+    @property
+    def durable(self) -> bool:
+        """Whether what was acknowledged survives a crash of the machine."""
+        ...
+
+    async def missing(self, cids: Sequence[Cid]) -> set[Cid]:
+        """Those of `cids` that are not stored, or not yet durable: whoever relies on one has to put it."""
+        ...
+
+    async def put_many(self, blobs: Sequence[tuple[Cid, bytes]]) -> list[TheoryError | None]:
+        """Store blobs; one outcome each, in order. One that is there already is a success."""
+        ...
+
+    async def read_many(
+        self, cids: Sequence[Cid], *, max_each: int, max_total: int
+    ) -> list[bytes | Unread | TheoryError | None]:
+        """Each blob's bytes, in order; None where there is none, the error of a blob that cannot be read.
+
+        `Unread` for a blob over `max_each`, and for one that would take the whole answer beyond `max_total`.
+        """
+        ...
+
+    async def stage(self) -> StagedBlob:
+        """Begin a blob of unknown length."""
+        ...
+
+    async def open(self, cid: Cid) -> BlobReader | None:
+        """A blob to read in pieces; None where there is none."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what runs and let everything go."""
+        ...
+
+
+class PathKey(NamedTuple):
+    """One path of one world, as texts: what tables are keyed by."""
+
+    world: str
+    path: str
+
+
+class Probe(NamedTuple):
+    """A question about what lies below a path, asked by someone whose own reservations do not count."""
+
+    key: PathKey
+    owner: str
+    """The execution that asks; empty for a direct write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A path that is taken: bound for ever, or reserved by an execution. Either way it pins its blob."""
+
+    key: PathKey
+    cid: Cid
+    size_bytes: int
+    content_type: str
+    time: datetime
+    """When it was bound, or reserved."""
+    owner: str | None
+    """The execution that reserved it; None once it is bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What is remembered of an execution for ever: the highest epoch that prepared, committed or aborted."""
+
+    execution_id: ExecutionId
+    plan_id: PlanId | None
+    """None where only an abort was ever heard of it."""
+    world: WorldName | None
+    epoch: int
+    open: bool
+    """Whether paths are reserved at this epoch."""
+    time: datetime
+    """When it came to stand so."""
+
+
+class BindingReader(Protocol):
+    """One state of the table of paths. Sync and in bulk: a call costs about one statement, however many it asks for."""
+
+    def holds(self, keys: Collection[PathKey]) -> Mapping[PathKey, Hold]:
+        """What is taken of exactly these paths."""
+        ...
+
+    def below(self, probes: Collection[Probe]) -> Mapping[Probe, Hold]:
+        """For each path below which something is taken that its owner does not hold itself: the first such path."""
+        ...
+
+    def fences(self, execution_ids: Collection[ExecutionId]) -> Mapping[ExecutionId, Fence]:
+        """What is remembered of these executions."""
+        ...
+
+    def bound_page(self, world: WorldName, prefix: str, after: str, limit: int) -> list[Hold]:
+        """The first `limit` bound paths that begin with `prefix` and lie behind `after`, by the bytes of the path."""
+        ...
+
+    def open_fences(self, before: datetime, limit: int) -> list[Fence]:
+        """The oldest open reservations that stand so since before that time, oldest first."""
+        ...
+
+
+class BindingTransaction(BindingReader, Protocol):
+    """A `BindingReader` that also writes. Nothing else writes meanwhile; all of it is kept, or nothing."""
+
+    def bind(self, holds: Sequence[Hold]) -> None:
+        """Make each path bound as the hold says. It is free, or reserved by an execution that the caller speaks for."""
+        ...
+
+    def release(self, execution_ids: Collection[ExecutionId]) -> None:
+        """Free every path that these executions have reserved and not bound."""
+        ...
+
+    def reserve(self, holds: Sequence[Hold]) -> None:
+        """Take free paths for the owner that each hold names."""
+        ...
+
+    def fence(self, fences: Sequence[Fence]) -> None:
+        """Remember these instead of what was remembered of the same executions."""
+        ...
+
+    def record(self, events: Iterable[PlanEvent]) -> None:
+        """Hand events to the ledger once this transaction is kept: at least once, in order."""
+        ...
+
+
+class BindingAdapter(Protocol):
+    """The table of paths: bound ones, reserved ones, and the fences of executions.
+
+    Errors of both methods: `Unavailable` (`STORE_UNREACHABLE`), `Exhausted` (`DISK_FULL`), `Corrupt` (`STORE_CORRUPT`).
+    """
+
+    @property
+    def durable(self) -> bool:
+        """Whether what was written survives a crash of the machine."""
+        ...
+
+    async def write(self, step: Callable[[BindingTransaction], _T]) -> _T:
+        """What `step` returned, once everything it wrote is kept; where it raises, nothing is.
+
+        Steps run one after the other, on whatever thread. A step computes and returns plain values; it never waits.
+        """
+        ...
+
+    async def read(self, step: Callable[[BindingReader], _T]) -> _T:
+        """What `step` returned; it sees every write that was answered before."""
+        ...
+
+    def start(self, sink: "EventSink") -> None:
+        """Begin to hand recorded events to `sink`, those of an earlier process included."""
+        ...
+
+    async def close(self) -> None:
+        """Stop handing over, finish what runs, and let the store go."""
+        ...
+
+
+class EventSink(Protocol):
+    """Where events go: the ledger."""
+
+    async def append(self, events: Sequence[PlanEvent]) -> Sequence[Appended | TheoryError]:
+        """Append each event to its chain; one answer each, in order. A repeat changes nothing."""
+        ...
+
+
+class Resolver(Protocol):
+    """Who decides an execution that is in doubt: the ledger."""
+
+    async def resolve(self, execution_id: ExecutionId, epoch: int) -> Resolution:
+        """The final receipt, or the promise that `epoch` never settles. Both are for ever."""
+        ...
