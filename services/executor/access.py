@@ -1,0 +1,17 @@
+"""Which role each RPC of the executor asks for."""
+
+from collections.abc import Mapping
+
+from theory.wire.identity import ANYONE, Scope
+
+_SERVICE = "/theory.api.executor.v1.ExecutorService"
+
+ACCESS: Mapping[str, Scope] = {
+    f"{_SERVICE}/GetCapabilities": ANYONE,
+    f"{_SERVICE}/SubmitPlan": ANYONE,
+    f"{_SERVICE}/GetPlan": ANYONE,
+    f"{_SERVICE}/ListPlans": ANYONE,
+    f"{_SERVICE}/WatchPlan": ANYONE,
+    f"{_SERVICE}/GetExecution": ANYONE,
+    f"{_SERVICE}/ListExecutions": ANYONE,
+}

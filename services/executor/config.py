@@ -1,0 +1,62 @@
+"""What the executor is told from outside."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from services.settings import ServiceSettings, Url, address, beside
+
+
+class ExecutorConfig(ServiceSettings):
+    """Frozen once loaded."""
+
+    service: ClassVar[str] = "executor"
+
+    url: Url = address("executor")
+    """Where it listens."""
+
+    database_url: Url = beside("executor.db")
+    """Where plans, executions and the memo index are kept."""
+
+    registry_url: Url = address("registry")
+    artifacts_url: Url = address("artifacts")
+    resources_url: Url = address("resources")
+    ledger_url: Url = address("ledger")
+    """Where the other services answer."""
+
+    runtimes: str = "local mock"
+    """The runtime adapters that are served, separated by spaces. `process` runs trusted code without isolation."""
+
+    default_runtime: str = "local"
+    """The runtime of plans that name none; one of `runtimes`."""
+
+    max_in_flight: int = Field(32, ge=1, le=10_000)
+    """How many executions are carried out at once."""
+
+    max_containers: int = Field(4, ge=1, le=1_000)
+    """How many of them may be containers or child processes."""
+
+    build_root: Path | None = None
+    """Below which `image.build.context` lies; None refuses every local build."""
+
+    base_image: str = "theory-base:bookworm"
+    """The build argument BASE of local builds."""
+
+    base_python: str = "3.11"
+    """The Python version of that image, for which packages are staged."""
+
+    engine_url: Url = ""
+    """The container engine; empty asks the engine's own environment."""
+
+    max_output_bytes: int = Field(1024 * 1024 * 1024, ge=1)
+    """How much one attempt may write."""
+
+    max_output_files: int = Field(10_000, ge=1, le=10_000)
+    """How many files one attempt may write."""
+
+    tenant: str = "local"
+    """Results are used again within one tenant only."""
+
+    region: str = "local"
+    """Stands in every fingerprint."""

@@ -1,0 +1,99 @@
+"""The wire face of the executor: decode, call, encode."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import cast
+
+from services.executor.codec import execution_to_proto, plan_spec_from_proto, plan_to_proto
+from services.executor.domain.plan import Plans
+from services.executor.domain.submit import Submissions
+from services.executor.domain.watch import WatchedState
+from services.executor.ports import Runtime
+from theory.api.executor.v1 import executor_pb2 as pb
+from theory.api.executor.v1 import executor_pb2_grpc as rpc
+from theory.core.errors import TheoryError
+from theory.core.ids import ExecutionId, PlanId, RequestId
+from theory.wire.context import Context
+from theory.wire.pages import Page
+
+
+class ExecutorServicer(rpc.ExecutorServiceServicer):
+    """Serves plans and executions."""
+
+    def __init__(
+        self,
+        *,
+        state: WatchedState,
+        submissions: Submissions,
+        plans: Plans,
+        runtimes: Mapping[str, Runtime],
+        default_runtime: str,
+        max_in_flight: int,
+    ) -> None:
+        self._state = state
+        self._submissions = submissions
+        self._plans = plans
+        self._runtimes = runtimes
+        self._default_runtime = default_runtime
+        self._max_in_flight = max_in_flight
+
+    async def GetCapabilities(self, request: pb.GetCapabilitiesRequest, context: Context) -> pb.GetCapabilitiesResponse:
+        """Ask every runtime whether it answers."""
+        response = pb.GetCapabilitiesResponse(default_runtime=self._default_runtime, max_in_flight=self._max_in_flight)
+        for kind, runtime in sorted(self._runtimes.items()):
+            advice = await _advice_of(runtime)
+            response.runtimes.add(kind=kind, ready=not advice, isolation=runtime.isolation, advice=advice)
+        return response
+
+    async def SubmitPlan(self, request: pb.SubmitPlanRequest, context: Context) -> pb.SubmitPlanResponse:
+        """Record a plan and begin it."""
+        plan, new = await self._submissions.submit(
+            RequestId.parse(request.request_id), plan_spec_from_proto(request.spec)
+        )
+        if new:
+            self._plans.begin(plan)
+        return pb.SubmitPlanResponse(plan=plan_to_proto(plan))
+
+    async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:
+        """Read one plan."""
+        plan = await self._state.plan(PlanId.parse(request.plan_id))
+        return pb.GetPlanResponse(plan=plan_to_proto(plan))
+
+    async def ListPlans(self, request: pb.ListPlansRequest, context: Context) -> pb.ListPlansResponse:
+        """Read a page of plans."""
+        page = Page.of(request)
+        before = PlanId.parse(cast("str", page.after)) if page.after is not None else None
+        found = await self._state.plans(before=before, limit=page.size + 1)
+        shown = found[: page.size]
+        token = page.token_after(shown[-1].plan_id.text) if len(found) > page.size else ""
+        return pb.ListPlansResponse(plans=[plan_to_proto(each) for each in shown], next_page_token=token)
+
+    async def WatchPlan(self, request: pb.WatchPlanRequest, context: Context) -> AsyncIterator[pb.WatchPlanResponse]:
+        """Stream what changes."""
+        async for plan, changed in self._state.follow(PlanId.parse(request.plan_id), after_seq=request.after_seq):
+            yield pb.WatchPlanResponse(
+                seq=plan.seq, plan=plan_to_proto(plan), executions=[execution_to_proto(each) for each in changed]
+            )
+
+    async def GetExecution(self, request: pb.GetExecutionRequest, context: Context) -> pb.GetExecutionResponse:
+        """Read one execution."""
+        record = await self._state.execution(ExecutionId.parse(request.execution_id))
+        return pb.GetExecutionResponse(execution=execution_to_proto(record))
+
+    async def ListExecutions(self, request: pb.ListExecutionsRequest, context: Context) -> pb.ListExecutionsResponse:
+        """Read a page of a plan's executions."""
+        plan_id = PlanId.parse(request.plan_id)
+        page = Page.of(request)
+        await self._state.plan(plan_id)
+        first = cast("int", page.after) + 1 if page.after is not None else 0
+        found = await self._state.executions(plan_id, from_ordinal=first, limit=page.size + 1)
+        shown = found[: page.size]
+        token = page.token_after(shown[-1].ordinal) if len(found) > page.size else ""
+        return pb.ListExecutionsResponse(executions=[execution_to_proto(each) for each in shown], next_page_token=token)
+
+
+async def _advice_of(runtime: Runtime) -> str:
+    try:
+        await runtime.probe()
+    except TheoryError as error:
+        return error.message
+    return ""
