@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from theory.core.errors import Invalid
+from theory.wire.home import socket_url
 
 
 def _holds_no_password(url: str) -> str:
@@ -33,7 +34,7 @@ def beside(name: str) -> Any:  # noqa: ANN401 - what pydantic's Field returns
 def address(service: str) -> Any:  # noqa: ANN401 - what pydantic's Field returns
     """Where a service listens, and where its peers find it: `THEORY_<SERVICE>_URL`, else a socket in the home."""
     return Field(
-        default_factory=lambda known: f"unix://{known['home']}/{service}.sock",
+        default_factory=lambda known: socket_url(known["home"], service),
         validation_alias=f"THEORY_{service.upper()}_URL",
     )
 
@@ -79,3 +80,15 @@ class ServiceSettings(BaseSettings):
     def _variable(cls, field: str) -> str:
         alias = cls.model_fields[field].validation_alias if field in cls.model_fields else None
         return alias if isinstance(alias, str) else f"THEORY_{cls.service}_{field}".upper()
+
+
+class EmbeddedSettings(ServiceSettings):
+    """What a process that serves all five is told."""
+
+    service: ClassVar[str] = "services"
+
+    url: Url = Field(
+        default_factory=lambda known: socket_url(known["home"], "theory"),
+        validation_alias="THEORY_URL",
+    )
+    """Where all of them listen."""

@@ -1,0 +1,22 @@
+"""`python -m services.executor`: the executor alone."""
+
+import sys
+
+from theory.wire.process import prepare
+
+
+def main() -> int:
+    """Serve the executor as its environment says."""
+    prepare()
+    from services.executor.assembly import assemble  # noqa: PLC0415 - gRPC is imported after `prepare`
+    from services.executor.config import ExecutorConfig  # noqa: PLC0415
+    from services.launch import launch  # noqa: PLC0415
+
+    config = ExecutorConfig.load()
+    return launch(
+        [lambda: assemble(config)], name="executor", home=config.home, url=config.url, admin_url=config.admin_url
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Starting a process of services: the home is locked, the units are assembled, and they serve until told to stop."""
+
+import asyncio
+import fcntl
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from theory.core.errors import NotReady, TheoryError
+from theory.wire.identity import ServiceKeys
+from theory.wire.server import ServiceUnit, serve
+from theory.wire.telemetry import configure_logging
+
+Assemble = Callable[[], Awaitable[ServiceUnit]]
+
+
+def launch(assemblies: Sequence[Assemble], *, name: str, home: Path, url: str, admin_url: str | None) -> int:
+    """Serve what `assemblies` make at `url` until a signal; returns the exit code.
+
+    What cannot start says so in one line and ends with 1.
+    """
+    try:
+        configure_logging()
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(home / f"{name}.lock"):
+            asyncio.run(_serve(assemblies, home=home, url=url, admin_url=admin_url))
+    except TheoryError as error:
+        facts = " ".join(f"{key}={value}" for key, value in error.metadata.items())
+        sys.stderr.write(f"error: {error.message} ({error.reason}{' ' if facts else ''}{facts})\n")
+        return 1
+    return 0
+
+
+async def _serve(assemblies: Sequence[Assemble], *, home: Path, url: str, admin_url: str | None) -> None:
+    units = [await assemble() for assemble in assemblies]
+    await serve(units, url=url, admin_url=admin_url, keys=ServiceKeys.load_or_create(home))
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a home; the kernel gives it back however this process ends."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = "another process serves this home: stop it, or choose another THEORY_HOME"
+            raise NotReady("HOME_LOCKED", message, path=str(path)) from None
+        yield
+    finally:
+        os.close(handle)
