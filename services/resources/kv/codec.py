@@ -1,0 +1,89 @@
+"""Protobuf to the words of keys, and back."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.resources.kv.ports import MAX_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES
+from theory.api.core.v1.item_status_pb2 import ItemStatus
+from theory.api.resources.v1 import kv_pb2 as pb
+from theory.core.adapters import KVIncr, KVPut, KVValue
+from theory.core.errors import TheoryError
+from theory.core.ids import PlanId, RequestId
+from theory.wire.status import item_ok, item_status
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OK = item_ok()
+
+
+def plan_id_from_proto(plan_id: str) -> str:
+    """The id, checked."""
+    return PlanId.parse(plan_id).text
+
+
+def request_id_from_proto(request_id: str) -> str | None:
+    """The id, checked; None where it is empty."""
+    return RequestId.parse(request_id).text if request_id else None
+
+
+def puts_from_proto(request: pb.PutRequest) -> Sequence[KVPut]:
+    """The writes of a request."""
+    return [KVPut(item.key, item.value, item.ttl_s if item.HasField("ttl_s") else None) for item in request.items]
+
+
+def incrs_from_proto(request: pb.IncrRequest) -> Sequence[KVIncr]:
+    """The additions of a request."""
+    return [
+        KVIncr(item.key, item.by if item.HasField("by") else 1, item.ttl_s if item.HasField("ttl_s") else None)
+        for item in request.items
+    ]
+
+
+def values_to_proto(answers: Iterable[KVValue | TheoryError | None]) -> pb.GetResponse:
+    """One result per key."""
+    response = pb.GetResponse()
+    add = response.results.add
+    for answer in answers:
+        if answer is None:
+            add(status=_OK)
+        elif isinstance(answer, TheoryError):
+            add(status=item_status(answer))
+        elif answer.expire_time is None:
+            add(status=_OK, value=answer.value)
+        else:
+            add(status=_OK, value=answer.value, expire_time=_timestamp(answer.expire_time))
+    return response
+
+
+def sums_to_proto(answers: Iterable[int | TheoryError]) -> pb.IncrResponse:
+    """One result per addition."""
+    response = pb.IncrResponse()
+    add = response.results.add
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            add(status=item_status(answer))
+        else:
+            add(status=_OK, value=answer)
+    return response
+
+
+def statuses_to_proto(answers: Iterable[TheoryError | None]) -> Sequence[ItemStatus]:
+    """One status per item."""
+    return [_OK if answer is None else item_status(answer) for answer in answers]
+
+
+def capabilities_to_proto(kind: str, *, durable: bool) -> pb.KVServiceGetCapabilitiesResponse:
+    """What the store is, and the limits."""
+    return pb.KVServiceGetCapabilitiesResponse(
+        adapter=kind,
+        durable=durable,
+        max_key_bytes=MAX_KEY_BYTES,
+        max_value_bytes=MAX_VALUE_BYTES,
+        max_batch_items=MAX_ITEMS,
+    )
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    elapsed = moment - _EPOCH
+    return Timestamp(seconds=elapsed.days * 86_400 + elapsed.seconds, nanos=elapsed.microseconds * 1_000)

@@ -1,0 +1,39 @@
+"""Deliveries in stores that count them: ids of messages, handles, and whether a handle is still the newest."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from services.drivers.moments import to_us
+from theory.core.errors import Invalid, NotFound, NotReady, TheoryError
+from theory.core.ids import IdSource
+
+
+def new_message_id(now: datetime, idx: int, ids: IdSource) -> str:
+    """A fresh id for item `idx` of a batch, 32 hex digits; ids of one topic sort about as they were published."""
+    return f"{to_us(now):014x}{idx:02x}{ids.token_hex(8)}"
+
+
+def handle_of(message_id: str, receive_count: int) -> str:
+    """The handle of one delivery. The count is the fence: a newer delivery has a higher one."""
+    return f"{message_id}:{receive_count}"
+
+
+def message_id_of(receipt_handle: str) -> str:
+    """Whose delivery it is."""
+    return receipt_handle.partition(":")[0]
+
+
+def newest(receipt_handle: str, count_of: Callable[[str], int | None]) -> str | TheoryError:
+    """The id of the message whose newest delivery this is, or why it may no longer be settled.
+
+    `count_of` tells how often a message was handed out; None where it is gone.
+    """
+    message_id, _, text = receipt_handle.partition(":")
+    if not (text.isascii() and text.isdecimal()):
+        return Invalid("RECEIPT_INVALID", "not a handle of this topic")
+    count = count_of(message_id)
+    if count is None:
+        return NotFound("MESSAGE_UNKNOWN", "the message was acknowledged before")
+    if count != int(text):
+        return NotReady("RECEIPT_SUPERSEDED", "the message was handed out again since")
+    return message_id

@@ -1,0 +1,98 @@
+"""Protobuf to the words of queues, and back."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.resources.queue.ports import MAX_BODY_BYTES, MAX_HIDDEN_S, MAX_MESSAGES
+from theory.api.core.v1.item_status_pb2 import ItemStatus
+from theory.api.resources.v1 import queue_pb2 as pb
+from theory.core.adapters import Message, Published, QueueExtend, QueueNack, QueuePublish
+from theory.core.errors import TheoryError
+from theory.core.ids import PlanId
+from theory.wire.status import item_ok, item_status
+
+DEFAULT_MAX_MESSAGES = 1
+DEFAULT_VISIBILITY_S = 30
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OK = item_ok()
+
+
+def plan_id_from_proto(plan_id: str) -> str:
+    """The id, checked."""
+    return PlanId.parse(plan_id).text
+
+
+def publishes_from_proto(request: pb.PublishRequest) -> Sequence[QueuePublish]:
+    """The messages of a request."""
+    return [QueuePublish(item.body, item.idempotency_key or None, item.delay_s) for item in request.items]
+
+
+def max_messages_from_proto(request: pb.ConsumeRequest) -> int:
+    """How many; 0 stands for the default."""
+    return request.max_messages or DEFAULT_MAX_MESSAGES
+
+
+def visibility_from_proto(request: pb.ConsumeRequest) -> int:
+    """How long; unset stands for the default."""
+    return request.visibility_timeout_s if request.HasField("visibility_timeout_s") else DEFAULT_VISIBILITY_S
+
+
+def nacks_from_proto(request: pb.NackRequest) -> Sequence[QueueNack]:
+    """The deliveries to give back."""
+    return [QueueNack(item.receipt_handle, item.delay_s) for item in request.items]
+
+
+def extends_from_proto(request: pb.ExtendRequest) -> Sequence[QueueExtend]:
+    """The deliveries to keep hidden."""
+    return [QueueExtend(item.receipt_handle, item.visibility_timeout_s) for item in request.items]
+
+
+def published_to_proto(answers: Iterable[Published | TheoryError]) -> pb.PublishResponse:
+    """One result per message."""
+    response = pb.PublishResponse()
+    add = response.results.add
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            add(status=item_status(answer))
+        else:
+            add(status=_OK, message_id=answer.message_id, duplicate=answer.duplicate)
+    return response
+
+
+def messages_to_proto(messages: Iterable[Message]) -> pb.ConsumeResponse:
+    """What is handed out."""
+    response = pb.ConsumeResponse()
+    add = response.messages.add
+    for each in messages:
+        add(
+            message_id=each.message_id,
+            body=each.body,
+            receipt_handle=each.receipt_handle,
+            receive_count=each.receive_count,
+            publish_time=_timestamp(each.publish_time),
+        )
+    return response
+
+
+def statuses_to_proto(answers: Iterable[TheoryError | None]) -> Sequence[ItemStatus]:
+    """One status per item."""
+    return [_OK if answer is None else item_status(answer) for answer in answers]
+
+
+def capabilities_to_proto(kind: str, *, durable: bool) -> pb.QueueServiceGetCapabilitiesResponse:
+    """What the store is, and the limits."""
+    return pb.QueueServiceGetCapabilitiesResponse(
+        adapter=kind,
+        durable=durable,
+        max_body_bytes=MAX_BODY_BYTES,
+        max_visibility_s=MAX_HIDDEN_S,
+        max_messages=MAX_MESSAGES,
+    )
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    elapsed = moment - _EPOCH
+    return Timestamp(seconds=elapsed.days * 86_400 + elapsed.seconds, nanos=elapsed.microseconds * 1_000)

@@ -1,0 +1,34 @@
+"""The words of secrets to protobuf."""
+
+from collections.abc import Iterable
+
+from theory.api.resources.v1 import secret_pb2 as pb
+from theory.core.errors import TheoryError
+from theory.core.secret import Secret
+from theory.wire.status import item_ok, item_status
+
+_OK = item_ok()
+
+
+def tags_to_proto(answers: Iterable[str | TheoryError]) -> pb.CheckResponse:
+    """One result per name."""
+    response = pb.CheckResponse()
+    add = response.results.add
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            add(status=item_status(answer))
+        else:
+            add(status=_OK, tag=answer)
+    return response
+
+
+def values_to_proto(answers: Iterable[Secret | TheoryError]) -> pb.SecretServiceResolveResponse:
+    """One result per name. The message holds the values in the clear: it goes to the wire and nowhere else."""
+    response = pb.SecretServiceResolveResponse()
+    add = response.results.add
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            add(status=item_status(answer))
+        else:
+            add(status=_OK, value=answer.reveal())
+    return response
