@@ -65,6 +65,8 @@ def _set_up(engine: Engine, *, durable: bool, readonly: bool) -> None:
         driver.execute("PRAGMA journal_mode=WAL")
         driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         driver.execute("PRAGMA foreign_keys=ON")
+        # Without it INSERT OR REPLACE would remove a row past the trigger that keeps it.
+        driver.execute("PRAGMA recursive_triggers=ON")
         driver.execute("PRAGMA temp_store=MEMORY")
         driver.execute(f"PRAGMA query_only={'ON' if readonly else 'OFF'}")
 

@@ -1,0 +1,75 @@
+"""The ledger's books in one SQL database: group commit, and tables that refuse to forget."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from services.drivers.sql import Database
+from services.ledger.adapters.sql import rows
+from services.ledger.adapters.sql.rows import SqlTransaction
+from services.ledger.adapters.sql.schema import METADATA
+from services.ledger.ports import LedgerTransaction, StoredEvent, StoredReceipt
+from theory.core.chain import GENESIS
+from theory.core.ledger import Budget, ChainHead
+
+_T = TypeVar("_T")
+_Row = TypeVar("_Row", StoredEvent, StoredReceipt)
+
+
+async def open(url: str) -> "SqlLedger":
+    """`sqlite:///path`; the tables are made where there are none."""
+    return SqlLedger(await Database.open(url, METADATA, durable=True))
+
+
+class SqlLedger:
+    """One database, written by one thread."""
+
+    kind = "sql"
+    durable = True
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def transact(self, fn: Callable[[LedgerTransaction], _T]) -> _T:
+        return await self._db.write(lambda connection: fn(SqlTransaction(connection)))
+
+    async def list_events(
+        self, plan_id: str, *, after_seq: int, kinds: Collection[str], limit: int, max_bytes: int
+    ) -> tuple[Sequence[StoredEvent], ChainHead]:
+        def run(connection: Connection) -> tuple[Sequence[StoredEvent], ChainHead]:
+            found = rows.events(connection, plan_id, after_seq, kinds, limit)
+            head = SqlTransaction(connection).heads([plan_id]).get(plan_id, ChainHead(plan_id, 0, GENESIS))
+            return _fitting(found, max_bytes), head
+
+        return await self._db.read(run)
+
+    async def list_heads(self, *, after: str, limit: int) -> Sequence[ChainHead]:
+        return await self._db.read(lambda connection: rows.heads_after(connection, after, limit))
+
+    async def budget(self, plan_id: str) -> Budget | None:
+        return await self._db.read(lambda connection: SqlTransaction(connection).budgets([plan_id]).get(plan_id))
+
+    async def receipts(self, receipt_ids: Collection[str]) -> Mapping[str, StoredReceipt]:
+        return await self._db.read(lambda connection: SqlTransaction(connection).receipts(receipt_ids))
+
+    async def list_receipts(
+        self, plan_id: str, *, after_position: int, limit: int, max_bytes: int
+    ) -> Sequence[StoredReceipt]:
+        return await self._db.read(
+            lambda connection: _fitting(rows.receipts(connection, plan_id, after_position, limit), max_bytes)
+        )
+
+    async def close(self) -> None:
+        await self._db.close()
+
+
+def _fitting(found: Iterable[_Row], max_bytes: int) -> list[_Row]:
+    kept: list[_Row] = []
+    size = 0
+    for row in found:
+        size += len(row.preimage)
+        if size > max_bytes and kept:
+            break
+        kept.append(row)
+    return kept
