@@ -1,29 +1,22 @@
 """`python -m services.resources`: the service in a process of its own."""
 
-import asyncio
 import sys
 
-from theory.wire import process
-
-process.prepare()  # before anything imports gRPC
-
-from services.resources.assembly import assemble  # noqa: E402
-from services.resources.config import ResourcesConfig  # noqa: E402
-from theory.core.errors import TheoryError  # noqa: E402
-from theory.wire.identity import ServiceKeys  # noqa: E402
-from theory.wire.server import serve  # noqa: E402
-from theory.wire.telemetry import configure_logging  # noqa: E402
+from theory.wire.process import prepare
 
 
-async def run(config: ResourcesConfig) -> None:
-    """Serve until a signal."""
-    keys = ServiceKeys.load_or_create(config.home)
-    await serve([await assemble(config)], url=config.url, admin_url=config.admin_url, keys=keys)
+def main() -> int:
+    """Serve at `THEORY_RESOURCES_URL`, else at a socket in the home."""
+    prepare()
+    from services.launch import launch  # noqa: PLC0415 - gRPC is imported after `prepare`
+    from services.resources.assembly import assemble  # noqa: PLC0415
+    from services.resources.config import ResourcesConfig  # noqa: PLC0415
+
+    config = ResourcesConfig.load()
+    return launch(
+        [lambda: assemble(config)], name="resources", home=config.home, url=config.url, admin_url=config.admin_url
+    )
 
 
 if __name__ == "__main__":
-    configure_logging()
-    try:
-        asyncio.run(run(ResourcesConfig.load()))
-    except TheoryError as error:
-        sys.exit(f"{error.reason}: {error.message}")
+    sys.exit(main())

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import grpc
 
+from theory.core.clock import SystemClock
 from theory.core.ids import SystemIds
 from theory.wire.identity import Role
 
@@ -21,6 +22,8 @@ class Target:
     """Opens, or returns, a channel with the identity of a role."""
     capabilities: frozenset[str] = frozenset()
     """What this server offers beyond the promises that everyone keeps."""
+    advance: Callable[[float], Awaitable[None]] = SystemClock().sleep
+    """Lets that many seconds of the server's clock pass: waits for them, unless the server has a clock to turn by hand."""
     _run: str = field(default_factory=lambda: SystemIds().token_hex(_ALPHABET_BYTES))
     _count: Iterator[int] = field(default_factory=itertools.count)
 

@@ -24,10 +24,11 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 NOT_IDEMPOTENT: tuple[tuple[str, str], ...] = (
+    ("theory.api.resources.v1.KVService", "Incr"),
     ("theory.api.resources.v1.QueueService", "Consume"),
     ("theory.api.ledger.v1.LedgerService", "Claim"),
 )
-"""Methods that gRPC must not send twice: a repeat hands out other messages, or issues another epoch."""
+"""Methods that gRPC must not send twice: a repeat adds again, hands out other messages, or issues another epoch."""
 
 _RETRY_POLICY = {
     "maxAttempts": 4,
