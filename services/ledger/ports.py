@@ -157,15 +157,15 @@ class LedgerStore(Protocol):
 
     async def list_events(
         self, plan_id: str, *, after_seq: int, kinds: Collection[str], limit: int, max_bytes: int
-    ) -> tuple[Sequence[StoredEvent], ChainHead]:
-        """Events behind `after_seq` in order, and the head, of one state.
+    ) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
+        """Events behind `after_seq` in order, the head, both of one state; and whether more follow.
 
         At most `limit`, and no more than fill `max_bytes`, but at least one where there is one. No kinds are all kinds.
         """
         ...
 
-    async def list_heads(self, *, after: str, limit: int) -> Sequence[ChainHead]:
-        """Heads of the chains whose plan ids sort behind `after`, in that order."""
+    async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:
+        """Heads of the chains whose plan ids sort behind `after`, in that order; and whether more follow."""
         ...
 
     async def budget(self, plan_id: str) -> Budget | None:
@@ -178,7 +178,7 @@ class LedgerStore(Protocol):
 
     async def list_receipts(
         self, plan_id: str, *, after_position: int, limit: int, max_bytes: int
-    ) -> Sequence[StoredReceipt]:
+    ) -> tuple[Sequence[StoredReceipt], bool]:
         """Receipts of one plan behind `after_position`, in order of position; bounded as `list_events` is."""
         ...
 

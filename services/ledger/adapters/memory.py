@@ -101,13 +101,15 @@ class MemoryLedger:
 
     async def list_events(
         self, plan_id: str, *, after_seq: int, kinds: Collection[str], limit: int, max_bytes: int
-    ) -> tuple[Sequence[StoredEvent], ChainHead]:
+    ) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
         behind = self._tables.events.get(plan_id, [])[max(after_seq, 0) :]
         chosen = [each for each in behind if not kinds or each.kind in kinds]
-        return _fitting(chosen[:limit], max_bytes), self._tables.heads.get(plan_id, ChainHead(plan_id, 0, GENESIS))
+        kept = _fitting(chosen[:limit], max_bytes)
+        return kept, self._tables.heads.get(plan_id, ChainHead(plan_id, 0, GENESIS)), len(kept) < len(chosen)
 
-    async def list_heads(self, *, after: str, limit: int) -> Sequence[ChainHead]:
-        return [self._tables.heads[each] for each in sorted(self._tables.heads) if each > after][:limit]
+    async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:
+        behind = [self._tables.heads[each] for each in sorted(self._tables.heads) if each > after]
+        return behind[:limit], len(behind) > limit
 
     async def budget(self, plan_id: str) -> Budget | None:
         return self._tables.budgets.get(plan_id)
@@ -117,10 +119,11 @@ class MemoryLedger:
 
     async def list_receipts(
         self, plan_id: str, *, after_position: int, limit: int, max_bytes: int
-    ) -> Sequence[StoredReceipt]:
+    ) -> tuple[Sequence[StoredReceipt], bool]:
         of_plan = (each for each in self._tables.receipts.values() if each.plan_id == plan_id)
         behind = sorted((each for each in of_plan if each.position > after_position), key=lambda each: each.position)
-        return _fitting(behind[:limit], max_bytes)
+        kept = _fitting(behind[:limit], max_bytes)
+        return kept, len(kept) < len(behind)
 
     async def close(self) -> None:
         self._tables = Tables()

@@ -65,14 +65,14 @@ class Chains:
 
     async def list_events(
         self, plan_id: str, *, after_seq: int, kinds: Sequence[str], limit: int
-    ) -> tuple[Sequence[StoredEvent], ChainHead]:
-        """A page of one chain behind `after_seq`, and where the chain stands."""
+    ) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
+        """A page of one chain behind `after_seq`, where the chain stands, and whether more follow."""
         return await self._store.list_events(
             plan_id, after_seq=after_seq, kinds=kinds, limit=limit, max_bytes=MAX_PAGE_BYTES
         )
 
-    async def list_heads(self, *, after: str, limit: int) -> Sequence[ChainHead]:
-        """A page of the chains there are, by id."""
+    async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:
+        """A page of the chains there are, by id, and whether more follow."""
         return await self._store.list_heads(after=after, limit=limit)
 
 

@@ -24,8 +24,10 @@ class Receipts:
         found = await self._store.receipts(receipt_ids)
         return [found.get(each) or _unknown(each) for each in receipt_ids]
 
-    async def list_of_plan(self, plan_id: PlanId, *, after_position: int, limit: int) -> Sequence[StoredReceipt]:
-        """A page of a plan's receipts behind a position."""
+    async def list_of_plan(
+        self, plan_id: PlanId, *, after_position: int, limit: int
+    ) -> tuple[Sequence[StoredReceipt], bool]:
+        """A page of a plan's receipts behind a position, and whether more follow."""
         return await self._store.list_receipts(
             plan_id.text, after_position=after_position, limit=limit, max_bytes=MAX_PAGE_BYTES
         )

@@ -1,6 +1,6 @@
 """The ledger's books in one SQL database: group commit, and tables that refuse to forget."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -14,7 +14,6 @@ from theory.core.chain import GENESIS
 from theory.core.ledger import Budget, ChainHead
 
 _T = TypeVar("_T")
-_Row = TypeVar("_Row", StoredEvent, StoredReceipt)
 
 
 async def open(url: str) -> "SqlLedger":
@@ -36,15 +35,15 @@ class SqlLedger:
 
     async def list_events(
         self, plan_id: str, *, after_seq: int, kinds: Collection[str], limit: int, max_bytes: int
-    ) -> tuple[Sequence[StoredEvent], ChainHead]:
-        def run(connection: Connection) -> tuple[Sequence[StoredEvent], ChainHead]:
-            found = rows.events(connection, plan_id, after_seq, kinds, limit)
+    ) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
+        def run(connection: Connection) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
+            found, more = rows.events(connection, plan_id, after_seq, kinds, rows.Bounds(limit, max_bytes))
             head = SqlTransaction(connection).heads([plan_id]).get(plan_id, ChainHead(plan_id, 0, GENESIS))
-            return _fitting(found, max_bytes), head
+            return found, head, more
 
         return await self._db.read(run)
 
-    async def list_heads(self, *, after: str, limit: int) -> Sequence[ChainHead]:
+    async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:
         return await self._db.read(lambda connection: rows.heads_after(connection, after, limit))
 
     async def budget(self, plan_id: str) -> Budget | None:
@@ -55,21 +54,9 @@ class SqlLedger:
 
     async def list_receipts(
         self, plan_id: str, *, after_position: int, limit: int, max_bytes: int
-    ) -> Sequence[StoredReceipt]:
-        return await self._db.read(
-            lambda connection: _fitting(rows.receipts(connection, plan_id, after_position, limit), max_bytes)
-        )
+    ) -> tuple[Sequence[StoredReceipt], bool]:
+        bounds = rows.Bounds(limit, max_bytes)
+        return await self._db.read(lambda connection: rows.receipts(connection, plan_id, after_position, bounds))
 
     async def close(self) -> None:
         await self._db.close()
-
-
-def _fitting(found: Iterable[_Row], max_bytes: int) -> list[_Row]:
-    kept: list[_Row] = []
-    size = 0
-    for row in found:
-        size += len(row.preimage)
-        if size > max_bytes and kept:
-            break
-        kept.append(row)
-    return kept

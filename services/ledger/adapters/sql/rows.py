@@ -1,8 +1,9 @@
 """Rows of the ledger to and from the database: in bulk, and by the driver itself, on which its rate hangs."""
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import Connection
@@ -11,6 +12,9 @@ from services.drivers import sqlite
 from services.ledger.ports import Attempt, AttemptState, Changes, Execution, StoredEvent, StoredReceipt
 from theory.core.errors import Conflict, Corrupt
 from theory.core.ledger import Budget, ChainHead
+
+_T = TypeVar("_T")
+_Row = TypeVar("_Row", StoredEvent, StoredReceipt)
 
 # A list of keys is one JSON parameter, so that a statement has one text however many there are. CROSS JOIN fixes the
 # order: for each key, look up its row.
@@ -27,12 +31,11 @@ _ATTEMPTS = (
     "SELECT attempt.* FROM json_each(?) AS key CROSS JOIN attempt"
     " ON execution_id = json_extract(key.value, '$[0]') AND epoch = json_extract(key.value, '$[1]')"
 )
-_EVENTS = "SELECT * FROM event WHERE plan_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+_EVENTS = "SELECT * FROM event WHERE plan_id = ? AND seq > ? ORDER BY seq"
 _EVENTS_OF_KINDS = (
-    "SELECT * FROM event WHERE plan_id = ? AND seq > ?"
-    " AND kind IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?"
+    "SELECT * FROM event WHERE plan_id = ? AND seq > ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY seq"
 )
-_RECEIPTS_OF_PLAN = "SELECT * FROM receipt WHERE plan_id = ? AND position > ? ORDER BY position LIMIT ?"
+_RECEIPTS_OF_PLAN = "SELECT * FROM receipt WHERE plan_id = ? AND position > ? ORDER BY position"
 
 _ADD_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_RECEIPT = "INSERT INTO receipt VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -99,39 +102,69 @@ class SqlTransaction:
         return _fetch(self._driver, statement, (_json(keys),)) if keys else ()
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of a listing is read: rows, and bytes of their preimages. One row is read however long it is."""
+
+    limit: int
+    max_bytes: int
+
+
 def events(
-    connection: Connection, plan_id: str, after_seq: int, kinds: Collection[str], limit: int
-) -> Iterable[StoredEvent]:
-    """Events of a chain in order."""
+    connection: Connection, plan_id: str, after_seq: int, kinds: Collection[str], bounds: Bounds
+) -> tuple[list[StoredEvent], bool]:
+    """Events of a chain in order, and whether more follow."""
     driver = sqlite.driver_of(connection)
+    statement = _EVENTS
+    parameters: list[object] = [plan_id, after_seq]
     if kinds:
-        found = _fetch(driver, _EVENTS_OF_KINDS, (plan_id, after_seq, _json(kinds), limit))
-    else:
-        found = _fetch(driver, _EVENTS, (plan_id, after_seq, limit))
-    return map(StoredEvent._make, found)
+        statement = _EVENTS_OF_KINDS
+        parameters.append(_json(kinds))
+    return _readable(driver, lambda: _bounded(map(StoredEvent._make, driver.execute(statement, parameters)), bounds))
 
 
-def heads_after(connection: Connection, after: str, limit: int) -> list[ChainHead]:
-    """Heads in order of their plan ids."""
-    return [ChainHead(*row) for row in _fetch(sqlite.driver_of(connection), _HEADS_AFTER, (after, limit))]
+def heads_after(connection: Connection, after: str, limit: int) -> tuple[list[ChainHead], bool]:
+    """Heads in order of their plan ids, and whether more follow."""
+    found = [ChainHead(*row) for row in _fetch(sqlite.driver_of(connection), _HEADS_AFTER, (after, limit + 1))]
+    return found[:limit], len(found) > limit
 
 
-def receipts(connection: Connection, plan_id: str, after_position: int, limit: int) -> Iterable[StoredReceipt]:
-    """Receipts of a plan in order."""
-    found = _fetch(sqlite.driver_of(connection), _RECEIPTS_OF_PLAN, (plan_id, after_position, limit))
-    return map(StoredReceipt._make, found)
+def receipts(
+    connection: Connection, plan_id: str, after_position: int, bounds: Bounds
+) -> tuple[list[StoredReceipt], bool]:
+    """Receipts of a plan in order, and whether more follow."""
+    driver = sqlite.driver_of(connection)
+    wanted = (plan_id, after_position)
+    return _readable(
+        driver, lambda: _bounded(map(StoredReceipt._make, driver.execute(_RECEIPTS_OF_PLAN, wanted)), bounds)
+    )
+
+
+def _bounded(rows: Iterable[_Row], bounds: Bounds) -> tuple[list[_Row], bool]:
+    kept: list[_Row] = []
+    room = bounds.max_bytes
+    for row in rows:
+        room -= len(row.preimage)
+        if kept and (len(kept) == bounds.limit or room < 0):
+            return kept, True
+        kept.append(row)
+    return kept, False
 
 
 def _fetch(driver: sqlite3.Connection, statement: str, parameters: tuple[object, ...]) -> list[Any]:
-    """The rows, whatever was done to their text: a verifier has to see damage to name its place."""
+    return _readable(driver, lambda: driver.execute(statement, parameters).fetchall())
+
+
+def _readable(driver: sqlite3.Connection, read: Callable[[], _T]) -> _T:
+    """What `read` returns, whatever was done to the text of rows: a verifier has to see damage to name its place."""
     try:
-        return driver.execute(statement, parameters).fetchall()
+        return read()
     except sqlite3.OperationalError as error:
         if not str(error).startswith("Could not decode"):
             raise
         driver.text_factory = lambda text: text.decode("utf-8", "replace")
         try:
-            return driver.execute(statement, parameters).fetchall()
+            return read()
         finally:
             driver.text_factory = str
 

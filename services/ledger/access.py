@@ -1,0 +1,21 @@
+"""Which role each RPC of the ledger asks for. Which kinds a service may emit is a rule of the chains."""
+
+from collections.abc import Mapping
+
+from theory.wire.identity import ANYONE, SERVICES, Role, Scope, only
+
+_SERVICE = "/theory.api.ledger.v1.LedgerService"
+
+ACCESS: Mapping[str, Scope] = {
+    f"{_SERVICE}/GetCapabilities": ANYONE,
+    f"{_SERVICE}/AppendEvents": SERVICES,
+    f"{_SERVICE}/ListEvents": ANYONE,
+    f"{_SERVICE}/ListChains": ANYONE,
+    f"{_SERVICE}/OpenBudget": only(Role.EXECUTOR),
+    f"{_SERVICE}/GetBudget": ANYONE,
+    f"{_SERVICE}/Claim": only(Role.EXECUTOR),
+    f"{_SERVICE}/Settle": only(Role.EXECUTOR),
+    f"{_SERVICE}/Resolve": only(Role.ARTIFACTS, Role.EXECUTOR),
+    f"{_SERVICE}/GetReceipts": ANYONE,
+    f"{_SERVICE}/ListReceipts": ANYONE,
+}

@@ -1,0 +1,43 @@
+"""The one place that chooses where the ledger keeps its books and puts the rules around them."""
+
+import grpc
+
+from services.ledger.access import ACCESS
+from services.ledger.adapters import open_store
+from services.ledger.config import LedgerConfig
+from services.ledger.domain.budget import Accounts
+from services.ledger.domain.chain import Chains
+from services.ledger.domain.receipts import Receipts
+from services.ledger.domain.settle import Settlements
+from services.ledger.servicer import LedgerServicer
+from theory.api.ledger.v1 import ledger_pb2_grpc as rpc
+from theory.core.clock import Clock, SystemClock
+from theory.core.ids import IdSource
+from theory.wire.server import ServiceUnit
+
+
+async def assemble(
+    config: LedgerConfig,
+    *,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,  # noqa: ARG001 - every assembly takes one; the ledger's ids follow from what they name
+) -> ServiceUnit:
+    """The whole service, ready to be served; raises what opening its store raises."""
+    clock = clock or SystemClock()
+    store = await open_store(config.database_url)
+    servicer = LedgerServicer(
+        chains=Chains(store, clock),
+        accounts=Accounts(store, clock),
+        settlements=Settlements(store, clock),
+        receipts=Receipts(store),
+        kind=store.kind,
+        durable=store.durable,
+    )
+
+    def register(server: grpc.aio.Server) -> None:
+        rpc.add_LedgerServiceServicer_to_server(servicer, server)
+
+    async def ready() -> None:
+        await store.list_heads(after="", limit=1)
+
+    return ServiceUnit("ledger", ACCESS, register, close=store.close, ready=ready)

@@ -1,0 +1,229 @@
+"""Protobuf to the ledger's words and back. Pure; raises `Invalid` with the field's name and nothing else."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from services.ledger.domain.settle import ClaimAnswer, SettleAnswer
+from services.ledger.ports import StoredEvent, StoredReceipt
+from theory.api.artifacts.v1 import artifacts_pb2
+from theory.api.ledger.v1 import budget_pb2, event_pb2, ledger_pb2, receipt_pb2
+from theory.core import jcs
+from theory.core.artifact import Output, content_type_of
+from theory.core.chain import MAX_BODY_BYTES, NewEvent
+from theory.core.cid import Cid
+from theory.core.clock import parse_rfc3339
+from theory.core.errors import Exhausted, Invalid, TheoryError, shown
+from theory.core.ids import ExecutionId, PlanId
+from theory.core.jcs import JSON
+from theory.core.ledger import Appended, Budget, ChainHead, PlanEvent
+from theory.core.money import usd_micro
+from theory.core.receipt import AttemptOutcome
+from theory.core.settle import ClaimRequest, SettleRequest
+from theory.core.world_path import WorldPath
+from theory.wire.options import REPLY_BYTES
+from theory.wire.status import item_ok, item_status
+
+MAX_APPEND_ITEMS = 1_000
+MAX_CLAIM_ITEMS = 100
+MAX_RECEIPT_IDS = 1_000
+
+_T = TypeVar("_T")
+_V = TypeVar("_V")
+_OK = item_ok()
+_CHAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}|system\.[a-z][a-z0-9-]{0,39}").fullmatch
+_OUTCOME_BY_NUMBER: Mapping[int, AttemptOutcome] = {
+    receipt_pb2.AttemptOutcome.Value(f"ATTEMPT_OUTCOME_{outcome.name}"): outcome for outcome in AttemptOutcome
+}
+# What is not canonical yet may be longer than its canonical form.
+_MAX_TEXT_BYTES = 4 * MAX_BODY_BYTES
+
+
+def chain_from_proto(plan_id: str) -> str:
+    """A plan's id, or `system.<service>`."""
+    if _CHAIN(plan_id) is None:
+        raise Invalid("ID_INVALID", "a chain is a plan's id or system.<service>", field="plan_id", value=shown(plan_id))
+    return plan_id
+
+
+def batch(items: Sequence[_T], most: int) -> Sequence[_T]:
+    """`items`, if they are as many as a batch may hold."""
+    if not 1 <= len(items) <= most:
+        raise Invalid("BATCH_SIZE", f"a batch has 1 to {most} items", max=str(most))
+    return items
+
+
+def appends_from_proto(request: ledger_pb2.AppendEventsRequest) -> list[PlanEvent | TheoryError]:
+    """The events of a request; in place of one that is malformed, why."""
+    return _each(batch(request.items, MAX_APPEND_ITEMS), _append_from_proto)
+
+
+def claims_from_proto(request: ledger_pb2.ClaimRequest) -> list[ClaimRequest | TheoryError]:
+    """The claims of a request; in place of one that is malformed, why."""
+    return _each(batch(request.items, MAX_CLAIM_ITEMS), _claim_from_proto)
+
+
+def settlements_from_proto(request: ledger_pb2.SettleRequest) -> list[SettleRequest | TheoryError]:
+    """The settlements of a request; in place of one that is malformed, why."""
+    return _each(batch(request.items, MAX_CLAIM_ITEMS), _settlement_from_proto)
+
+
+def appended_to_proto(answers: Iterable[Appended | TheoryError]) -> ledger_pb2.AppendEventsResponse:
+    """One result per event."""
+    response = ledger_pb2.AppendEventsResponse()
+    add = response.results.add
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            add(status=item_status(answer))
+        else:
+            add(status=_OK, seq=answer.seq, this_hash=answer.this_hash)
+    return response
+
+
+def claimed_to_proto(answers: Iterable[ClaimAnswer | TheoryError]) -> ledger_pb2.ClaimResponse:
+    """One result per claim. Only a settled execution's receipt may find no room: its claim can be repeated."""
+    response = ledger_pb2.ClaimResponse()
+    for answer in _with_room(answers, lambda each: each.settled_receipt):
+        if isinstance(answer, TheoryError):
+            response.results.add(status=item_status(answer))
+            continue
+        response.results.add(
+            status=_OK,
+            epoch=answer.epoch,
+            reserve_receipt=answer.reserve_receipt and receipt_to_proto(answer.reserve_receipt),
+            settled_receipt=answer.settled_receipt and receipt_to_proto(answer.settled_receipt),
+        )
+    return response
+
+
+def settled_to_proto(answers: Iterable[SettleAnswer | TheoryError]) -> ledger_pb2.SettleResponse:
+    """One result per settlement. A receipt may find no room: a repeat gets it."""
+    response = ledger_pb2.SettleResponse()
+    for answer in _with_room(answers, lambda each: each.receipt):
+        if isinstance(answer, TheoryError):
+            response.results.add(status=item_status(answer))
+        else:
+            receipt = receipt_to_proto(answer.receipt)
+            response.results.add(status=_OK, receipt=receipt, repeated_settlement=answer.repeated)
+    return response
+
+
+def receipts_to_proto(answers: Iterable[StoredReceipt | TheoryError]) -> ledger_pb2.GetReceiptsResponse:
+    """One result per id. A receipt may find no room: it is asked for again."""
+    response = ledger_pb2.GetReceiptsResponse()
+    for answer in _with_room(answers, lambda each: each):
+        if isinstance(answer, TheoryError):
+            response.results.add(status=item_status(answer))
+        else:
+            response.results.add(status=_OK, receipt=receipt_to_proto(answer))
+    return response
+
+
+def event_to_proto(event: StoredEvent) -> event_pb2.Event:
+    """An event as it is stored."""
+    return event_pb2.Event(**event._asdict())
+
+
+def receipt_to_proto(receipt: StoredReceipt) -> receipt_pb2.Receipt:
+    """A receipt as it is stored."""
+    return receipt_pb2.Receipt(**receipt._asdict())
+
+
+def head_to_proto(head: ChainHead) -> event_pb2.ChainHead:
+    """Where a chain stands."""
+    return event_pb2.ChainHead(plan_id=head.plan_id, seq=head.seq, this_hash=head.this_hash)
+
+
+def budget_to_proto(budget: Budget) -> budget_pb2.Budget:
+    """An account."""
+    return budget_pb2.Budget(
+        plan_id=budget.plan_id,
+        cap_usd_micro=budget.cap_usd_micro,
+        reserved_usd_micro=budget.reserved_usd_micro,
+        spent_usd_micro=budget.spent_usd_micro,
+        debt_usd_micro=budget.debt_usd_micro,
+    )
+
+
+def _each(items: Iterable[_T], decode: Callable[[_T], _V]) -> list[_V | TheoryError]:
+    decoded: list[_V | TheoryError] = []
+    for item in items:
+        try:
+            decoded.append(decode(item))
+        except TheoryError as error:
+            decoded.append(error)
+    return decoded
+
+
+def _with_room(
+    answers: Iterable[_V | TheoryError], receipt_of: Callable[[_V], StoredReceipt | None]
+) -> Iterable[_V | TheoryError]:
+    room = REPLY_BYTES
+    for answer in answers:
+        receipt = None if isinstance(answer, TheoryError) else receipt_of(answer)
+        if receipt is not None:
+            room -= len(receipt.preimage)
+            if room < 0:
+                yield Exhausted("REPLY_FULL", "the reply has no room for this receipt: ask for it again")
+                continue
+        yield answer
+
+
+def _append_from_proto(item: ledger_pb2.AppendEventsRequest.Item) -> PlanEvent:
+    expected = item.expected_seq if item.HasField("expected_seq") else None
+    return PlanEvent(chain_from_proto(item.plan_id), _event_from_proto(item.event), expected)
+
+
+def _event_from_proto(event: event_pb2.NewEvent) -> NewEvent:
+    parse_rfc3339(event.ts)
+    try:
+        body = jcs.parse_object(event.body, max_bytes=_MAX_TEXT_BYTES)
+    except TheoryError as error:
+        raise Invalid("EVENT_BODY_INVALID", error.message, field="body", **error.metadata) from error
+    return NewEvent(event.event_id, event.kind, event.ts, body)
+
+
+def _claim_from_proto(item: ledger_pb2.ClaimRequest.Item) -> ClaimRequest:
+    return ClaimRequest(
+        plan_id=PlanId.parse(item.plan_id),
+        execution_id=ExecutionId.parse(item.execution_id),
+        attempt_idx=item.attempt_idx,
+        reserve_usd_micro=usd_micro(item.reserve_usd_micro, "reserve_usd_micro"),
+        lost_cost_usd_micro=usd_micro(item.lost_cost_usd_micro, "lost_cost_usd_micro"),
+        events=tuple(map(_event_from_proto, item.events)),
+    )
+
+
+def _settlement_from_proto(item: ledger_pb2.SettleRequest.Item) -> SettleRequest:
+    outcome = _OUTCOME_BY_NUMBER.get(item.outcome)
+    if outcome is None:
+        raise Invalid("SETTLEMENT_INVALID", "say how the attempt ended", field="outcome")
+    return SettleRequest(
+        plan_id=PlanId.parse(item.plan_id),
+        execution_id=ExecutionId.parse(item.execution_id),
+        epoch=item.epoch,
+        attempt_idx=item.attempt_idx,
+        outcome=outcome,
+        final=item.final,
+        cost_usd_micro=usd_micro(item.cost_usd_micro, "cost_usd_micro"),
+        outputs=tuple(_output_from_proto(each, at) for at, each in enumerate(item.outputs)),
+        facts=_facts_from_proto(item.facts),
+        events=tuple(map(_event_from_proto, item.events)),
+    )
+
+
+def _facts_from_proto(facts: bytes) -> Mapping[str, JSON]:
+    try:
+        return jcs.parse_object(facts) if facts else {}
+    except TheoryError as error:
+        raise Invalid("SETTLEMENT_INVALID", error.message, field="facts", **error.metadata) from error
+
+
+def _output_from_proto(output: artifacts_pb2.Output, at: int) -> Output:
+    try:
+        if output.size_bytes < 0:
+            raise Invalid("FIELD_INVALID", "a size is not negative", field="size_bytes")
+        path, cid = WorldPath.parse(output.world_path), Cid.parse(output.cid)
+        return Output(path, cid, output.size_bytes, content_type_of(output.content_type))
+    except TheoryError as error:
+        raise Invalid("SETTLEMENT_INVALID", error.message, field=f"outputs[{at}]") from error

@@ -1,0 +1,99 @@
+"""The wire face of the ledger: decode, call, encode."""
+
+from typing import cast
+
+from services.ledger import codec
+from services.ledger.domain.budget import Accounts
+from services.ledger.domain.chain import Chains
+from services.ledger.domain.receipts import Receipts
+from services.ledger.domain.settle import Settlements
+from theory.api.ledger.v1 import ledger_pb2 as pb
+from theory.api.ledger.v1 import ledger_pb2_grpc as rpc
+from theory.core.chain import MAX_BODY_BYTES
+from theory.core.ids import ExecutionId, PlanId
+from theory.core.money import usd_micro
+from theory.wire.context import Context, current_principal
+from theory.wire.pages import Page
+
+
+class LedgerServicer(rpc.LedgerServiceServicer):
+    """Serves every chain, account and receipt."""
+
+    def __init__(
+        self,
+        *,
+        chains: Chains,
+        accounts: Accounts,
+        settlements: Settlements,
+        receipts: Receipts,
+        kind: str,
+        durable: bool,
+    ) -> None:
+        self._chains = chains
+        self._accounts = accounts
+        self._settlements = settlements
+        self._receipts = receipts
+        self._capabilities = pb.GetCapabilitiesResponse(
+            adapter=kind, durable=durable, max_body_bytes=MAX_BODY_BYTES, max_append_items=codec.MAX_APPEND_ITEMS
+        )
+
+    async def GetCapabilities(self, request: pb.GetCapabilitiesRequest, context: Context) -> pb.GetCapabilitiesResponse:
+        return self._capabilities
+
+    async def AppendEvents(self, request: pb.AppendEventsRequest, context: Context) -> pb.AppendEventsResponse:
+        items = codec.appends_from_proto(request)
+        return codec.appended_to_proto(await self._chains.append(items, role=current_principal().role))
+
+    async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
+        page = Page.of(request)
+        plan_id = codec.chain_from_proto(request.plan_id)
+        after = request.after_seq if page.after is None else cast("int", page.after)
+        events, head, more = await self._chains.list_events(
+            plan_id, after_seq=after, kinds=request.kinds, limit=page.size
+        )
+        return pb.ListEventsResponse(
+            events=map(codec.event_to_proto, events),
+            head=codec.head_to_proto(head),
+            next_page_token=page.token_after(events[-1].seq) if more else "",
+        )
+
+    async def ListChains(self, request: pb.ListChainsRequest, context: Context) -> pb.ListChainsResponse:
+        page = Page.of(request)
+        heads, more = await self._chains.list_heads(after=cast("str", page.after or ""), limit=page.size)
+        return pb.ListChainsResponse(
+            heads=map(codec.head_to_proto, heads),
+            next_page_token=page.token_after(heads[-1].plan_id) if more else "",
+        )
+
+    async def OpenBudget(self, request: pb.OpenBudgetRequest, context: Context) -> pb.OpenBudgetResponse:
+        plan_id = PlanId.parse(request.plan_id)
+        budget = await self._accounts.open(plan_id, usd_micro(request.cap_usd_micro, "cap_usd_micro"))
+        return pb.OpenBudgetResponse(budget=codec.budget_to_proto(budget))
+
+    async def GetBudget(self, request: pb.GetBudgetRequest, context: Context) -> pb.GetBudgetResponse:
+        budget = await self._accounts.get(PlanId.parse(request.plan_id))
+        return pb.GetBudgetResponse(budget=codec.budget_to_proto(budget))
+
+    async def Claim(self, request: pb.ClaimRequest, context: Context) -> pb.ClaimResponse:
+        return codec.claimed_to_proto(await self._settlements.claim(codec.claims_from_proto(request)))
+
+    async def Settle(self, request: pb.SettleRequest, context: Context) -> pb.SettleResponse:
+        return codec.settled_to_proto(await self._settlements.settle(codec.settlements_from_proto(request)))
+
+    async def Resolve(self, request: pb.ResolveRequest, context: Context) -> pb.ResolveResponse:
+        receipt = await self._settlements.resolve(ExecutionId.parse(request.execution_id), request.epoch)
+        return pb.ResolveResponse(receipt=receipt and codec.receipt_to_proto(receipt), fenced=receipt is None)
+
+    async def GetReceipts(self, request: pb.GetReceiptsRequest, context: Context) -> pb.GetReceiptsResponse:
+        receipt_ids = codec.batch(request.receipt_ids, codec.MAX_RECEIPT_IDS)
+        return codec.receipts_to_proto(await self._receipts.get(receipt_ids))
+
+    async def ListReceipts(self, request: pb.ListReceiptsRequest, context: Context) -> pb.ListReceiptsResponse:
+        page = Page.of(request)
+        plan_id = PlanId.parse(request.plan_id)
+        after = cast("int", page.after or 0)
+        receipts, more = await self._receipts.list_of_plan(plan_id, after_position=after, limit=page.size)
+        return pb.ListReceiptsResponse(
+            receipts=map(codec.receipt_to_proto, receipts),
+            next_page_token=page.token_after(receipts[-1].position) if more else "",
+        )
