@@ -22,6 +22,8 @@ class PlaceRequest:
     secrets: Mapping[str, Secret]
     max_output_bytes: int
     max_output_files: int
+    in_memory: bool = False
+    """Whether nothing will run in the place: then it needs no directory, no world and no secrets."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,27 @@
+"""What an attempt's place consists of: the names in it, who the processor is, and the script that exports secrets."""
+
+WORLD = "world"
+OUT = "out"
+RUN = "run"
+SECRETS = "secrets"
+CONTEXT = "context.json"
+ENTRYPOINT = "entrypoint.sh"
+MARKER = ".place"
+"""Written last: a place without it is not complete."""
+
+PROCESSOR_UID = 65532
+"""Who a processor is inside its container, where the executor may choose; its group has the same number."""
+
+# Builtins and cat alone, so that no value stands in an argument list. The x keeps newlines at the end of a value.
+ENTRYPOINT_SCRIPT = b"""\
+#!/bin/sh
+# Exports every secret of this attempt, then becomes the command.
+set -eu
+for file in "${THEORY_WORK_DIR:-/work}"/run/secrets/*; do
+  [ -f "$file" ] || continue
+  value=$(cat "$file" && printf x)
+  export "${file##*/}=${value%x}"
+done
+unset file value
+exec "$@"
+"""

@@ -1,0 +1,160 @@
+"""The cache of blobs: verified, fetched once, within its limit."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from services.executor.adapters.places import cache as module
+from services.executor.adapters.places.cache import BlobCache, name_of
+from services.executor.adapters.threads import Threads
+from tests.unit.services.executor.adapters.places.conftest import Blobs
+from theory.core.cid import Cid
+from theory.core.errors import Corrupt, Exhausted, NotFound
+
+
+@pytest.fixture
+async def threads() -> AsyncIterator[Threads]:
+    pool = Threads("test", 2)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+async def cache(tmp_path: Path, blobs: Blobs, threads: Threads) -> AsyncIterator[BlobCache]:
+    opened = BlobCache.open(tmp_path / "cache", blobs.download, threads, max_bytes=2500)
+    yield opened
+    await opened.close()
+
+
+def _path(tmp_path: Path, cid: Cid) -> Path:
+    return tmp_path / "cache" / name_of(cid)
+
+
+async def test_a_blob_is_kept_under_its_name_read_only(cache: BlobCache, blobs: Blobs, tmp_path: Path) -> None:
+    cid = blobs.add(b"x" * 3000)
+    await cache.ensure([cid])
+    assert _path(tmp_path, cid).read_bytes() == b"x" * 3000
+    assert _path(tmp_path, cid).stat().st_mode & 0o777 == 0o444
+
+
+async def test_a_blob_that_is_here_is_not_fetched_again(cache: BlobCache, blobs: Blobs) -> None:
+    cid = blobs.add(b"1")
+    await cache.ensure([cid])
+    await cache.ensure([cid, cid])
+    assert blobs.downloads == [cid]
+
+
+async def test_many_who_want_a_blob_share_one_download(tmp_path: Path, threads: Threads) -> None:
+    may_end = asyncio.Event()
+    begun = asyncio.Event()
+    calls: list[Cid] = []
+
+    async def download(cid: Cid, into: BinaryIO) -> None:
+        calls.append(cid)
+        begun.set()
+        await may_end.wait()
+        into.write(b"1")
+
+    cache = BlobCache.open(tmp_path / "cache", download, threads, max_bytes=1000)
+    wanting = [asyncio.create_task(cache.ensure([Cid.of(b"1")])) for _ in range(5)]
+    await begun.wait()
+    wanting[0].cancel()
+    may_end.set()
+    ended = await asyncio.gather(*wanting, return_exceptions=True)
+    assert [type(each) for each in ended] == [asyncio.CancelledError, *[type(None)] * 4]
+    assert calls == [Cid.of(b"1")]
+    await cache.close()
+
+
+async def test_bytes_that_are_not_the_blobs_are_refused_and_not_kept(
+    cache: BlobCache, blobs: Blobs, tmp_path: Path
+) -> None:
+    cid = blobs.add(b"good")
+    blobs.spoil(cid, b"evil")
+    with pytest.raises(Corrupt) as caught:
+        await cache.ensure([cid])
+    assert caught.value.reason == "BLOB_CORRUPT"
+    assert not _path(tmp_path, cid).exists()
+    assert list((tmp_path / "cache" / "drafts").iterdir()) == []
+
+
+async def test_a_blob_that_nobody_has_is_not_found(cache: BlobCache) -> None:
+    with pytest.raises(NotFound) as caught:
+        await cache.ensure([Cid.of(b"never stored")])
+    assert caught.value.reason == "BLOB_UNKNOWN"
+
+
+async def test_a_failure_is_not_remembered(cache: BlobCache, blobs: Blobs) -> None:
+    cid = Cid.of(b"late")
+    with pytest.raises(NotFound):
+        await cache.ensure([cid])
+    blobs.add(b"late")
+    await cache.ensure([cid])
+
+
+async def test_a_full_disk_is_exhausted(tmp_path: Path, threads: Threads) -> None:
+    async def download(cid: Cid, into: BinaryIO) -> None:
+        into.write(b"1")
+
+    cache = BlobCache.open(tmp_path / "cache", download, threads, max_bytes=1000)
+    full = os.open("/dev/full", os.O_WRONLY)
+    draft = module._Draft.new(tmp_path / "cache" / "drafts")
+    os.dup2(full, draft._descriptor)
+    os.close(full)
+    with pytest.raises(Exhausted) as caught:
+        draft.write(b"1")
+    draft.discard()
+    assert caught.value.reason == "DISK_FULL"
+    await cache.close()
+
+
+@pytest.mark.parametrize("spoil", ["content", "mode"])
+async def test_a_blob_that_somebody_changed_is_fetched_again(
+    cache: BlobCache, blobs: Blobs, tmp_path: Path, spoil: str
+) -> None:
+    cid = blobs.add(b"good")
+    await cache.ensure([cid])
+    blob = _path(tmp_path, cid)
+    blob.chmod(0o644)
+    if spoil == "content":
+        blob.write_bytes(b"evil")
+        blob.chmod(0o444)
+    await cache.ensure([cid])
+    assert blob.read_bytes() == b"good"
+    assert blobs.downloads == [cid, cid]
+
+
+async def test_trimming_deletes_what_was_used_longest_ago(cache: BlobCache, blobs: Blobs, tmp_path: Path) -> None:
+    cids = [blobs.add(bytes([number]) * 1000) for number in range(4)]
+    for cid in cids:
+        await cache.ensure([cid])
+    # A world holds the first; the second is used once more.
+    os.link(_path(tmp_path, cids[0]), tmp_path / "held")
+    os.link(_path(tmp_path, cids[1]), tmp_path / "used")
+    (tmp_path / "used").unlink()
+    cache.trim()
+    assert [_path(tmp_path, cid).exists() for cid in cids] == [True, True, False, True]
+
+
+async def test_after_a_reboot_the_cache_begins_anew(tmp_path: Path, blobs: Blobs, threads: Threads) -> None:
+    cid = blobs.add(b"1")
+    for boot, found in (("first", False), ("first", True), ("second", False)):
+        (tmp_path / "boot_id").write_text(boot)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "_BOOT_ID", tmp_path / "boot_id")
+            cache = BlobCache.open(tmp_path / "cache", blobs.download, threads, max_bytes=1000)
+        assert _path(tmp_path, cid).exists() is found
+        await cache.ensure([cid])
+        await cache.close()
+
+
+async def test_drafts_of_a_killed_executor_are_removed(tmp_path: Path, blobs: Blobs, threads: Threads) -> None:
+    for _ in range(2):
+        cache = BlobCache.open(tmp_path / "cache", blobs.download, threads, max_bytes=1000)
+        assert list((tmp_path / "cache" / "drafts").iterdir()) == []
+        (tmp_path / "cache" / "drafts" / "left").touch()
+        await cache.close()
