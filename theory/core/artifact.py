@@ -23,9 +23,8 @@ def content_type_of(text: str) -> str:
     if not text:
         return DEFAULT_CONTENT_TYPE
     if _CONTENT_TYPE(text) is None:
-        raise Invalid(
-            "CONTENT_TYPE_INVALID", "a content type is written like text/plain; charset=utf-8", value=shown(text)
-        )
+        message = f"a content type is written like text/plain; charset=utf-8, not {shown(text)}"
+        raise Invalid("FIELD_INVALID", message, field="content_type")
     return text
 
 

@@ -132,9 +132,7 @@ def unseal(preimage: bytes, this_hash: str) -> Event:
     except TheoryError as error:
         raise Corrupt("VERIFICATION_FAILED", f"stored bytes are no event: {error.message}", what="TEXT") from error
     if {name: type(value) for name, value in stored.items()} != _TYPE_BY_FIELD:
-        raise Corrupt(
-            "EVENT_UNREADABLE", "stored bytes have other fields than an event", fields=shown(" ".join(stored))
-        )
+        raise Corrupt("VERIFICATION_FAILED", "stored bytes have other fields than an event", what="FIELDS")
     return Event(**cast("dict[str, Any]", stored), this_hash=this_hash, preimage=preimage)
 
 

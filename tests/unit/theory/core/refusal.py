@@ -9,10 +9,10 @@ from theory.core.errors import TheoryError
 
 
 @contextmanager
-def refused(kind: type[TheoryError], reason: str, **metadata: str) -> Iterator[None]:
+def refused(kind: type[TheoryError], reason: str, /, **metadata: str) -> Iterator[pytest.ExceptionInfo[TheoryError]]:
     """The block raises exactly `kind` with `reason`, and with these metadata among its own."""
     with pytest.raises(kind) as caught:
-        yield
+        yield caught
     error = caught.value
     assert (type(error), error.reason) == (kind, reason)
     assert {key: error.metadata.get(key) for key in metadata} == metadata
