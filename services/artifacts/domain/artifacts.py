@@ -79,10 +79,11 @@ class Artifacts:
         now = self._clock.now()
         return await self._table.write(lambda table: bindings.commit(table, items, now=now))
 
-    async def abort_many(self, items: Sequence[Abortion]) -> None:
-        """Drop the reservations of each execution. As `bindings.abort`."""
+    async def abort_many(self, items: Sequence[Abortion]) -> list[None]:
+        """Drop the reservations of each execution. As `bindings.abort`, which refuses nothing."""
         now = self._clock.now()
         await self._table.write(lambda table: bindings.abort(table, items, now=now))
+        return [None] * len(items)
 
     async def _bind(self, writes: Sequence[Write]) -> list[Written | TheoryError]:
         now = self._clock.now()

@@ -1,5 +1,7 @@
 """The limits that the artifact store states in its capabilities and in its contract."""
 
+from dataclasses import dataclass
+
 MAX_BATCH_ITEMS = 1_000
 MAX_ATTEMPTS = 100
 """The most items of one prepare, commit or abort."""
@@ -11,3 +13,14 @@ MAX_BATCH_BYTES = 6 * 1024 * 1024
 """The most bytes of blobs that one request or one answer carries."""
 CHUNK_BYTES = 512 * 1024
 """What a download reads and sends at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this store says of itself, beside the limits above."""
+
+    adapter: str
+    """The kind of the adapter that keeps the bytes."""
+    durable: bool
+    """Whether bytes and paths that were acknowledged survive a crash of the machine."""
+    max_blob_bytes: int

@@ -39,7 +39,7 @@ class Sweep:
             try:
                 await self.once()
             except TheoryError as error:
-                _log.warning("sweep.failed", extra={"reason": error.reason})
+                _log.warning("sweep.failed", extra={"theory_fields": {"reason": error.reason}})
 
     async def once(self) -> int:
         """Decide what is in doubt now, oldest first; how many reservations were decided.
@@ -70,9 +70,9 @@ class Sweep:
         facts = {"execution_id": fence.execution_id.text, "epoch": fence.epoch, "decision": decision}
         if refused is not None:
             # A receipt whose outputs this table does not know: no rule can repair that, a person has to look.
-            _log.error("sweep.refused", extra={**facts, "reason": refused.reason})
+            _log.error("sweep.refused", extra={"theory_fields": {**facts, "reason": refused.reason}})
             return False
-        _log.info("sweep.decided", extra=facts)
+        _log.info("sweep.decided", extra={"theory_fields": facts})
         return True
 
 

@@ -119,7 +119,7 @@ class _Table:
         self.recorded = False
 
     def holds(self, keys: Collection[PathKey]) -> Mapping[PathKey, Hold]:
-        return {PathKey(row[0], row[1]): _hold_of(row) for row in self._asked(_HOLDS, keys)}
+        return {PathKey(row[0], row[1]): _hold_of(row) for row in self._asked(_HOLDS, map(tuple, keys))}
 
     def below(self, probes: Collection[Probe]) -> Mapping[Probe, Hold]:
         asked = list(probes)

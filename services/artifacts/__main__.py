@@ -1,0 +1,22 @@
+"""`python -m services.artifacts`: the artifact store in a process of its own."""
+
+import sys
+
+from theory.wire.process import prepare
+
+
+def main() -> int:
+    """Serve the artifact store as its environment says."""
+    prepare()
+    from services.artifacts.assembly import assemble  # noqa: PLC0415 - gRPC is imported after `prepare`
+    from services.artifacts.config import ArtifactsConfig  # noqa: PLC0415
+    from services.launch import launch  # noqa: PLC0415
+
+    config = ArtifactsConfig.load()
+    return launch(
+        [lambda: assemble(config)], name="artifacts", home=config.home, url=config.url, admin_url=config.admin_url
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The wire face of the artifact store: decode, call, encode."""
+
+from collections.abc import AsyncIterator
+
+from services.artifacts import codec
+from services.artifacts.domain.artifacts import Artifacts
+from services.artifacts.domain.batch import for_sound
+from services.artifacts.domain.limits import MAX_ATTEMPTS, MAX_INLINE_BYTES, Capabilities
+from services.artifacts.domain.store import BlobStore, compute_cid
+from theory.api.artifacts.v1 import artifacts_pb2 as pb
+from theory.api.artifacts.v1 import artifacts_pb2_grpc as rpc
+from theory.core.cid import Cid
+from theory.core.world_path import WorldName
+from theory.wire.chunks import Parts
+from theory.wire.context import Context
+from theory.wire.pages import Page
+
+
+class ArtifactsServicer(rpc.ArtifactsServiceServicer):
+    """Blobs and artifacts over gRPC."""
+
+    def __init__(self, blobs: BlobStore, artifacts: Artifacts, capabilities: Capabilities) -> None:
+        self._blobs = blobs
+        self._artifacts = artifacts
+        self._capabilities = codec.capabilities_to_proto(capabilities, max_inline_bytes=MAX_INLINE_BYTES)
+
+    async def GetCapabilities(self, request: pb.GetCapabilitiesRequest, context: Context) -> pb.GetCapabilitiesResponse:
+        return self._capabilities
+
+    async def FindMissingBlobs(
+        self, request: pb.FindMissingBlobsRequest, context: Context
+    ) -> pb.FindMissingBlobsResponse:
+        missing = await self._blobs.find_missing(codec.cids_of(request.cids))
+        return pb.FindMissingBlobsResponse(missing_cids=[cid.text for cid in missing])
+
+    async def PutBlobs(self, request: pb.PutBlobsRequest, context: Context) -> pb.PutBlobsResponse:
+        blobs = codec.batch_of(request.items, codec.new_blob_of)
+        codec.refuse_heavy(len(item.data) for item in request.items)
+        answers = await for_sound(blobs, self._blobs.put_many)
+        return pb.PutBlobsResponse(results=map(codec.put_blob_to_proto, answers))
+
+    async def GetBlobs(self, request: pb.GetBlobsRequest, context: Context) -> pb.GetBlobsResponse:
+        answers = await for_sound(codec.batch_of(request.cids, Cid.parse), self._blobs.get_many)
+        return pb.GetBlobsResponse(results=map(codec.get_blob_to_proto, answers))
+
+    async def UploadBlob(
+        self, request_iterator: AsyncIterator[pb.UploadBlobRequest], context: Context
+    ) -> pb.UploadBlobResponse:
+        parts = Parts(request_iterator)
+        expected, size_bytes = codec.upload_of(await parts.header())
+        async with self._blobs.upload(expected=expected, size_bytes=size_bytes) as upload:
+            async for chunk in parts.chunks():
+                await upload.write(chunk)
+            cid, size = await upload.commit()
+        return pb.UploadBlobResponse(cid=cid.text, size_bytes=size)
+
+    async def DownloadBlob(
+        self, request: pb.DownloadBlobRequest, context: Context
+    ) -> AsyncIterator[pb.DownloadBlobResponse]:
+        offset, limit = codec.range_of(request)
+        async with self._blobs.download(Cid.parse(request.cid), offset=offset, limit=limit) as download:
+            yield pb.DownloadBlobResponse(header=pb.DownloadBlobResponse.Header(size_bytes=download.size_bytes))
+            async for chunk in download.chunks:
+                yield pb.DownloadBlobResponse(chunk=chunk)
+
+    async def ComputeCid(self, request: pb.ComputeCidRequest, context: Context) -> pb.ComputeCidResponse:
+        return pb.ComputeCidResponse(cid=compute_cid(request.data).text)
+
+    async def PutArtifacts(self, request: pb.PutArtifactsRequest, context: Context) -> pb.PutArtifactsResponse:
+        world, plan_id = WorldName.parse(request.world), codec.plan_id_of(request.plan_id)
+        items = codec.batch_of(request.items, codec.new_artifact_of)
+        codec.refuse_heavy(len(item.data) for item in request.items)
+        answers = await for_sound(items, lambda sound: self._artifacts.put_many(world, plan_id, sound))
+        return pb.PutArtifactsResponse(results=map(codec.written_to_proto, answers))
+
+    async def StatArtifacts(self, request: pb.StatArtifactsRequest, context: Context) -> pb.StatArtifactsResponse:
+        world = WorldName.parse(request.world)
+        paths = codec.batch_of(request.world_paths, codec.path_of)
+        answers = await for_sound(paths, lambda sound: self._artifacts.stat_many(world, sound))
+        return pb.StatArtifactsResponse(results=map(codec.stat_to_proto, answers))
+
+    async def ReadArtifacts(self, request: pb.ReadArtifactsRequest, context: Context) -> pb.ReadArtifactsResponse:
+        world = WorldName.parse(request.world)
+        paths = codec.batch_of(request.world_paths, codec.path_of)
+        answers = await for_sound(paths, lambda sound: self._artifacts.read_many(world, sound))
+        return pb.ReadArtifactsResponse(results=map(codec.read_to_proto, answers))
+
+    async def ListArtifacts(self, request: pb.ListArtifactsRequest, context: Context) -> pb.ListArtifactsResponse:
+        world, prefix = WorldName.parse(request.world), codec.prefix_of(request.prefix)
+        page = Page.of(request)
+        found = await self._artifacts.page(world, prefix, after=str(page.after or ""), limit=page.size + 1)
+        shown = found[: page.size]
+        return pb.ListArtifactsResponse(
+            artifacts=map(codec.artifact_to_proto, shown),
+            next_page_token=page.token_after(shown[-1].path.text) if len(found) > page.size else "",
+        )
+
+    async def PrepareBindings(self, request: pb.PrepareBindingsRequest, context: Context) -> pb.PrepareBindingsResponse:
+        items = codec.batch_of(request.items, codec.preparation_of, most=MAX_ATTEMPTS)
+        outcomes = await for_sound(items, self._artifacts.prepare_many)
+        return pb.PrepareBindingsResponse(statuses=map(codec.outcome_to_proto, outcomes))
+
+    async def CommitBindings(self, request: pb.CommitBindingsRequest, context: Context) -> pb.CommitBindingsResponse:
+        items = codec.batch_of(request.items, codec.commitment_of, most=MAX_ATTEMPTS)
+        outcomes = await for_sound(items, self._artifacts.commit_many)
+        return pb.CommitBindingsResponse(statuses=map(codec.outcome_to_proto, outcomes))
+
+    async def AbortBindings(self, request: pb.AbortBindingsRequest, context: Context) -> pb.AbortBindingsResponse:
+        items = codec.batch_of(request.items, codec.abortion_of, most=MAX_ATTEMPTS)
+        outcomes = await for_sound(items, self._artifacts.abort_many)
+        return pb.AbortBindingsResponse(statuses=map(codec.outcome_to_proto, outcomes))
