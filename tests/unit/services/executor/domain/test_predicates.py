@@ -1,0 +1,132 @@
+"""The tests of services/executor/domain/predicates.py."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.executor.domain import predicates
+from theory.core.errors import Invalid, NotFound, NotReady, Unavailable
+from theory.core.jcs import JSON
+from theory.core.refs import Ref, SpecKind
+from theory.core.spec import Predicate, RegistrySnapshot
+from theory.core.world_path import WorldPath
+
+_META = "/artifacts/outputs/probe/metadata.json"
+_SCHEMA = {
+    "id": "media.metadata@1",
+    "schema": {
+        "type": "object",
+        "properties": {"width": {"type": "integer", "minimum": 1}},
+        "required": ["width"],
+    },
+}
+_SNAPSHOT = RegistrySnapshot.of({SpecKind.SCHEMAS: {"media.metadata@1": _SCHEMA}}, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class _View:
+    def __init__(self, files: Mapping[str, bytes], *, away: bool = False) -> None:
+        self._files = files
+        self._away = away
+
+    async def exists(self, path: WorldPath) -> bool:
+        if self._away:
+            raise Unavailable("SERVICE_UNREACHABLE", "away")
+        return path.text in self._files
+
+    async def read(self, path: WorldPath, max_bytes: int) -> bytes:
+        if path.text not in self._files:
+            raise NotFound("ARTIFACT_UNKNOWN", f"nothing is at {path}", path=path.text)
+        if len(self._files[path.text]) > max_bytes:
+            raise Invalid("BLOB_TOO_LARGE", "too large", max_bytes=str(max_bytes))
+        return self._files[path.text]
+
+
+async def _check(name: str, view: _View, names: Mapping[str, Mapping[str, JSON]] | None = None, **args: Any) -> None:
+    await predicates.check([Predicate(Ref(name), args)], view, _SNAPSHOT, names or {})
+
+
+async def _refused(name: str, view: _View, **args: Any) -> NotReady:
+    with pytest.raises(NotReady) as caught:
+        await _check(name, view, **args)
+    assert caught.value.reason == "PREDICATE_REFUSED"
+    assert caught.value.metadata["predicate"] == name
+    return caught.value
+
+
+async def test_what_exists_passes_and_what_does_not_is_named() -> None:
+    await _check("artifact.exists@1", _View({_META: b"{}"}), path=_META)
+    error = await _refused("artifact.exists@1", _View({}), path=_META)
+    assert error.metadata["path"] == _META
+
+
+async def test_a_path_may_be_one_that_the_processor_named() -> None:
+    names: Mapping[str, Mapping[str, JSON]] = {"outputs": {"metadata_path": _META}, "inputs": {"path": _META}}
+    view = _View({_META: b"{}"})
+    await _check("artifact.exists@1", view, names, path="${outputs.metadata_path}")
+    await _check("artifact.exists@1", view, names, path="${inputs.path}")
+
+
+@pytest.mark.parametrize(
+    "path", ["${outputs.missing}", "${secrets.x}", "${outputs}", "${outputs.a.b}", "${", "${{outputs.x}}"]
+)
+async def test_a_name_that_was_never_given_is_refused(path: str) -> None:
+    await _refused("artifact.exists@1", _View({_META: b"{}"}), path=path)
+
+
+async def test_an_expression_must_hold() -> None:
+    view = _View({_META: b'{"width": 3}'})
+    await _check("artifact.jmespath_ok@1", view, path=_META, expression="width > `2`")
+    await _refused("artifact.jmespath_ok@1", view, path=_META, expression="width > `3`")
+
+
+async def test_an_expression_may_have_to_equal_something() -> None:
+    view = _View({_META: b'{"width": 0}'})
+    await _check("artifact.jmespath_ok@1", view, path=_META, expression="width", equals=0)
+    await _refused("artifact.jmespath_ok@1", view, path=_META, expression="width", equals=1)
+
+
+@pytest.mark.parametrize("expression", ["width >", "a" * 5000, 3, "length(width)"])
+async def test_an_expression_that_cannot_be_evaluated_is_refused(expression: object) -> None:
+    await _refused("artifact.jmespath_ok@1", _View({_META: b'{"width": 3}'}), path=_META, expression=expression)
+
+
+async def test_a_document_must_keep_its_schema() -> None:
+    await _check("json.schema_ok@1", _View({_META: b'{"width": 1}'}), path=_META, schema="media.metadata@1")
+    error = await _refused("json.schema_ok@1", _View({_META: b'{"width": 0}'}), path=_META, schema="media.metadata@1")
+    assert "width" in error.message
+
+
+async def test_a_schema_that_nobody_pinned_is_refused() -> None:
+    await _refused("json.schema_ok@1", _View({_META: b"{}"}), path=_META, schema="other@1")
+
+
+@pytest.mark.parametrize("data", [b"not json", b'{"width": 1, "width": 2}', b"[" * 100 + b"]" * 100])
+async def test_a_document_that_is_no_strict_json_is_refused(data: bytes) -> None:
+    await _refused("json.schema_ok@1", _View({_META: data}), path=_META, schema="media.metadata@1")
+
+
+async def test_a_document_that_is_too_large_is_refused() -> None:
+    data = b'"' + b"a" * predicates.MAX_DOCUMENT_BYTES + b'"'
+    await _refused("json.schema_ok@1", _View({_META: data}), path=_META, schema="media.metadata@1")
+
+
+async def test_a_predicate_that_nobody_knows_is_refused() -> None:
+    await _refused("moon.is_full@1", _View({}))
+
+
+async def test_a_world_that_is_away_is_no_refusal() -> None:
+    with pytest.raises(Unavailable):
+        await _check("artifact.exists@1", _View({}, away=True), path=_META)
+
+
+async def test_the_budget_is_left_to_the_claim() -> None:
+    await _check("budget.available@1", _View({}), required_usd_micro=5)
+
+
+def test_the_largest_amount_asked_for_is_what_is_required() -> None:
+    asked = [Predicate(Ref("budget.available@1"), {"required_usd_micro": amount}) for amount in (5, 7)]
+    assert predicates.required_usd_micro(asked) == 7
+    assert predicates.required_usd_micro([]) is None
+    assert predicates.required_usd_micro([Predicate(Ref("budget.available@1"), {"required_usd_micro": True})]) is None
