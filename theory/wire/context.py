@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeAlias
 
 import grpc
 
+from theory.core.ids import IdSource, SystemIds
 from theory.wire.identity import Principal
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -19,20 +19,18 @@ Answer: TypeAlias = tuple[grpc.StatusCode, str, tuple[tuple[str, bytes], ...]]
 """A status as gRPC takes it: code, message, trailers."""
 
 
-@dataclass(slots=True)
 class Call:
-    """One call being served. The layers of `theory.wire.server.STACK` fill it in, from the outside to the inside."""
+    """One call being served. The layers of `theory.wire.server.STACK` fill it in, from the outside to the inside.
 
-    method: str
-    """Full name, `/theory.api.resources.v1.KVService/Get`."""
-    request_id: str = ""
+    No dataclass: one is made per call, and what stays at its default costs nothing this way.
+    """
+
     traceparent: str = ""
     """W3C trace context as the caller sent it; empty where it sent none."""
     authorization: str = ""
     principal: Principal | None = None
     deadline: float | None = None
     """On the scale of `perf_counter`; None where the caller set none."""
-    started: float = 0.0
     failure: BaseException | None = None
     """What the handler, or a layer, raised."""
     code: grpc.StatusCode = grpc.StatusCode.OK
@@ -42,6 +40,23 @@ class Call:
     """Whether the server itself ended it: a watch that has lived long enough, or that is drained."""
     entered: int = 0
     """How many layers it went through; these are left again."""
+
+    def __init__(self, method: str, started: float, ids: IdSource) -> None:
+        self.method = method
+        self.started = started
+        self._ids = ids
+        self._request_id = ""
+
+    @property
+    def request_id(self) -> str:
+        """The caller's, or a fresh one where it sent none; the same whenever it is asked for."""
+        if not self._request_id:
+            self._request_id = self._ids.request_id().text
+        return self._request_id
+
+    @request_id.setter
+    def request_id(self, value: str) -> None:
+        self._request_id = value
 
     def time_remaining(self) -> float | None:
         """Seconds that are left; never negative; None without a deadline."""
@@ -84,8 +99,10 @@ def enter(call: Call) -> None:
 @contextmanager
 def serving(principal: Principal, *, request_id: str = "", timeout_s: float | None = None) -> Iterator[Call]:
     """Run a block as if it served a call of `principal`: for servicers that are called without a server."""
-    deadline = None if timeout_s is None else perf_counter() + timeout_s
-    token = _CURRENT.set(call := Call("", request_id=request_id, principal=principal, deadline=deadline))
+    call = Call("", perf_counter(), SystemIds())
+    call.request_id, call.principal = request_id, principal
+    call.deadline = None if timeout_s is None else call.started + timeout_s
+    token = _CURRENT.set(call)
     try:
         yield call
     finally:

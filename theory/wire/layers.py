@@ -1,12 +1,13 @@
 """What happens around every call, one concern a class; `theory.wire.server.STACK` says in which order."""
 
+# ruff: noqa: ARG002 - every layer has the same shape, whatever it needs of it
+
 import asyncio
 import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Protocol
 
 import grpc
 
@@ -15,7 +16,7 @@ from theory.core.ids import IdSource
 from theory.wire.context import Call, Context
 from theory.wire.identity import Principal, Role, Scope, ServiceKeys
 from theory.wire.status import DETAILS_KEY, code_of, to_status
-from theory.wire.telemetry import MethodMetrics, log
+from theory.wire.telemetry import CALLS, log
 
 MIN_REMAINING_S = 0.01
 """A call with less time than this is refused at once: it could only fail later."""
@@ -25,18 +26,6 @@ _REQUEST_ID = re.compile(r"[!-~]{1,36}").fullmatch
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 _BUGS = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
 _CODE_BY_NUMBER = {int(code.value[0]): code for code in grpc.StatusCode}
-
-
-class Layer(Protocol):
-    """One concern of one method. Both functions are synchronous: a layer that waits would hold up every call."""
-
-    def enter(self, call: Call, context: Context) -> None:
-        """Before the handler. What it raises ends the call; the layers inside of it are not entered."""
-        ...
-
-    def leave(self, call: Call, context: Context) -> None:
-        """After the handler, whatever became of it, if this layer was entered. Never raises."""
-        ...
 
 
 @dataclass
@@ -67,14 +56,27 @@ class Bound:
     streams: bool
 
 
-class Naming:
-    """Gives the call its request id and reads what its metadata says, once for all layers."""
+class Layer:
+    """One concern of one method; it does nothing until one of its two functions is overridden.
 
-    def __init__(self, _method: Bound, around: Surroundings) -> None:
-        self._ids = around.ids
+    Both are synchronous: a layer that waits would hold up every call.
+    """
+
+    def __init__(self, method: Bound, around: Surroundings) -> None:
+        """Take what is needed of the method and of the server; made once per method."""
 
     def enter(self, call: Call, context: Context) -> None:
-        """Take the caller's request id if it has the form of one, else a fresh one."""
+        """Before the handler. What it raises ends the call; the layers inside of it are not entered."""
+
+    def leave(self, call: Call, context: Context) -> None:
+        """After the handler, whatever became of it, unless this layer was not entered. Never raises."""
+
+
+class Naming(Layer):
+    """Reads what the metadata says of the call: its request id, trace and token; once, for all layers."""
+
+    def enter(self, call: Call, context: Context) -> None:
+        """Take what has the right form; what has not is as good as absent."""
         for key, value in context.invocation_metadata() or ():
             if key == "x-request-id" and isinstance(value, str) and _REQUEST_ID(value):
                 call.request_id = value
@@ -82,23 +84,15 @@ class Naming:
                 call.authorization = value
             elif key == "traceparent" and isinstance(value, str) and _TRACEPARENT(value):
                 call.traceparent = value
-        if not call.request_id:
-            call.request_id = self._ids.request_id().text
-
-    def leave(self, call: Call, context: Context) -> None:
-        """Nothing to undo."""
 
 
-class Logging:
+class Logging(Layer):
     """Writes one line per call: DEBUG if it went well, ERROR if it is a bug, INFO otherwise."""
 
-    def __init__(self, method: Bound, _around: Surroundings) -> None:
+    def __init__(self, method: Bound, around: Surroundings) -> None:
         self._method = method.name
 
-    def enter(self, call: Call, context: Context) -> None:
-        """Nothing to say yet."""
-
-    def leave(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+    def leave(self, call: Call, context: Context) -> None:
         """Say how the call ended. A stack is written for what is not ours, and leaves this process nowhere else."""
         if call.code is grpc.StatusCode.OK:
             level = logging.DEBUG
@@ -124,29 +118,23 @@ class Logging:
             log(_LOG, level, "rpc", **facts)
 
 
-class Counting:
+class Counting(Layer):
     """Counts the call and measures how long it took."""
 
-    def __init__(self, method: Bound, _around: Surroundings) -> None:
-        self._metrics = MethodMetrics(method.name)
+    def __init__(self, method: Bound, around: Surroundings) -> None:
+        self._metrics = CALLS.of(method.name)
 
-    def enter(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+    def enter(self, call: Call, context: Context) -> None:
         """Count the beginning."""
-        self._metrics.started()
+        self._metrics.started += 1
 
-    def leave(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+    def leave(self, call: Call, context: Context) -> None:
         """Measure the end."""
         self._metrics.ended(call.code, perf_counter() - call.started)
 
 
-class MappingErrors:
+class MappingErrors(Layer):
     """Turns what the handler raised into the status that the caller gets; nothing of a foreign exception's text."""
-
-    def __init__(self, _method: Bound, _around: Surroundings) -> None:
-        pass
-
-    def enter(self, call: Call, context: Context) -> None:
-        """Nothing has failed yet."""
 
     def leave(self, call: Call, context: Context) -> None:
         """Decide the code; `call.answer` is set unless the handler or the runtime has answered already."""
@@ -170,11 +158,8 @@ class MappingErrors:
             call.answer = (call.code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
 
 
-class KeepingDeadlines:
+class KeepingDeadlines(Layer):
     """Hands the caller's deadline to what the handler calls, and refuses what could not end in time."""
-
-    def __init__(self, _method: Bound, _around: Surroundings) -> None:
-        pass
 
     def enter(self, call: Call, context: Context) -> None:
         """Note the deadline; `TimeoutError` where too little is left."""
@@ -185,18 +170,15 @@ class KeepingDeadlines:
             raise TimeoutError
         call.deadline = call.started + remaining
 
-    def leave(self, call: Call, context: Context) -> None:
-        """Nothing to undo: a deadline that passes cancels the handler."""
 
-
-class Authenticating:
+class Authenticating(Layer):
     """Finds out who calls: the holder of a token, or whoever may open the private socket."""
 
-    def __init__(self, _method: Bound, around: Surroundings) -> None:
+    def __init__(self, method: Bound, around: Surroundings) -> None:
         self._keys = around.keys
         self._anonymous = None if around.token_required else Principal(Role.CLIENT)
 
-    def enter(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+    def enter(self, call: Call, context: Context) -> None:
         """Set the principal; `Unauthenticated` where it cannot be known."""
         if call.authorization:
             if self._keys is None:
@@ -207,40 +189,34 @@ class Authenticating:
         else:
             call.principal = self._anonymous
 
-    def leave(self, call: Call, context: Context) -> None:
-        """Nothing to undo."""
 
-
-class Authorizing:
+class Authorizing(Layer):
     """Lets the roles of the access table pass, and nobody else."""
 
     def __init__(self, method: Bound, around: Surroundings) -> None:
         self._method = method.name
         self._scope = around.access[method.name]
 
-    def enter(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+    def enter(self, call: Call, context: Context) -> None:
         """`Denied` (`ROLE_DENIED`) unless the method's scope has the caller's role."""
         if call.principal is None or call.principal.role not in self._scope:
             role = call.principal.role.value if call.principal else ""
             raise Denied("ROLE_DENIED", f"a {role} may not call this method", method=self._method, role=role)
 
-    def leave(self, call: Call, context: Context) -> None:
-        """Nothing to undo."""
 
-
-class Limiting:
+class Limiting(Layer):
     """Bounds the calls in flight, so that a flood is shed while what was admitted goes on."""
 
     def __init__(self, method: Bound, around: Surroundings) -> None:
         self._places = around.stream_places if method.streams else around.unary_places
 
-    def enter(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+    def enter(self, call: Call, context: Context) -> None:
         """`Exhausted` (`TOO_MANY_CALLS`) where every place is taken."""
         if self._places.taken >= self._places.limit:
             raise Exhausted("TOO_MANY_CALLS", "the server is full: try again in a moment", retry_after_s=1.0)
         self._places.taken += 1
 
-    def leave(self, call: Call, context: Context) -> None:  # noqa: ARG002 - the shape of a layer
+    def leave(self, call: Call, context: Context) -> None:
         """Give the place back."""
         self._places.taken -= 1
 

@@ -10,6 +10,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from theory.core.errors import Invalid, Unavailable
+from theory.core.ids import IdSource
 from theory.wire.context import Call, Context, enter
 from theory.wire.layers import Bound, Layer, Surroundings
 
@@ -75,7 +76,7 @@ class Registrar:
         if gives_stream and inspect.iscoroutinefunction(behaviour):
             raise Invalid("CONFIG_INVALID", f"{method} must yield its messages, as an async generator")
         layers = [factory(Bound(method, takes_stream or gives_stream), self._around) for factory in self._layers]
-        pipeline = _Pipeline(method, layers, self.watches)
+        pipeline = _Pipeline(method, layers, self.watches, self._around.ids)
         # gRPC gets bytes and gives bytes: what goes wrong in parsing and writing is an error like any other.
         parse, dump = _parser(handler.request_deserializer), handler.response_serializer or _same
         run = _fed(behaviour, parse) if takes_stream else _parsed(behaviour, parse)
@@ -118,10 +119,13 @@ class Watches:
 class _Pipeline:
     """The layers of one method, and the four shapes of what they surround."""
 
-    def __init__(self, method: str, layers: Sequence[Layer], watches: Watches) -> None:
+    def __init__(self, method: str, layers: Sequence[Layer], watches: Watches, ids: IdSource) -> None:
         self._method = method
-        self._enters = tuple(layer.enter for layer in layers)
-        self._leaves = tuple(layer.leave for layer in reversed(layers))
+        self._ids = ids
+        numbered = list(enumerate(layers))
+        self._enters = [(at, each.enter) for at, each in numbered if type(each).enter is not Layer.enter]
+        self._leaves = [(at, each.leave) for at, each in reversed(numbered) if type(each).leave is not Layer.leave]
+        self._depth = len(layers)
         self._watches = watches if method.rpartition("/")[2].startswith("Watch") else None
 
     def unary(self, run: Callable[[Any, Context], Awaitable[Any]], dump: _Dump, *, streams: bool) -> Callable[..., Any]:
@@ -129,7 +133,7 @@ class _Pipeline:
         limit_s = STREAM_LIMIT_S if streams else UNARY_LIMIT_S
 
         async def handle(request: Any, context: Context) -> bytes:
-            call = Call(self._method, started=perf_counter())
+            call = Call(self._method, perf_counter(), self._ids)
             try:
                 self._enter(call, context)
                 if call.deadline is None:
@@ -155,7 +159,7 @@ class _Pipeline:
         """
 
         async def handle(request: Any, context: Context) -> None:
-            call = Call(self._method, started=perf_counter())
+            call = Call(self._method, perf_counter(), self._ids)
             remove = _nothing
             try:
                 self._enter(call, context)
@@ -182,13 +186,15 @@ class _Pipeline:
 
     def _enter(self, call: Call, context: Context) -> None:
         enter(call)
-        for entering in self._enters:
+        for at, entering in self._enters:
+            call.entered = at
             entering(call, context)
-            call.entered += 1
+        call.entered = self._depth
 
     def _leave(self, call: Call, context: Context) -> None:
-        for leaving in self._leaves[len(self._leaves) - call.entered :]:
-            leaving(call, context)
+        for at, leaving in self._leaves:
+            if at < call.entered:
+                leaving(call, context)
 
 
 async def _write_all(messages: AsyncIterable[Any], dump: _Dump, context: Context) -> None:

@@ -2,12 +2,17 @@
 
 import logging
 import sys
+from bisect import bisect_left
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
 import grpc
 import orjson
-from prometheus_client import Counter, Histogram
+from prometheus_client import REGISTRY
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from theory.core.clock import rfc3339
 
@@ -15,12 +20,7 @@ LOGGER = "theory"
 """The root of every logger of Theory."""
 
 _FIELDS = "theory_fields"
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 600)
-
-_STARTED = Counter("grpc_server_call_started", "Calls that began.", ["grpc_method"])
-_DURATION = Histogram(
-    "grpc_server_call_duration_seconds", "How long calls took.", ["grpc_method", "grpc_status"], buckets=_BUCKETS
-)
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 600)
 
 
 def log(logger: logging.Logger, level: int, event: str, /, **fields: object) -> None:
@@ -55,20 +55,66 @@ def configure_logging(level: str = "INFO") -> None:
 
 
 class MethodMetrics:
-    """The counter and the histogram of one method, bound once: looking labels up costs more than counting."""
+    """What is counted of one method. Plain integers: gRPC serves from one thread, and a scrape is rare."""
 
     def __init__(self, method: str) -> None:
-        self._method = method.removeprefix("/")
-        self._started = _STARTED.labels(self._method)
-        self._by_code: dict[grpc.StatusCode, Histogram] = {}
-
-    def started(self) -> None:
-        """Count a call that begins."""
-        self._started.inc()
+        self.method = method
+        self.started = 0
+        self.ended_by_code: dict[grpc.StatusCode, Durations] = {}
 
     def ended(self, code: grpc.StatusCode, duration_s: float) -> None:
         """Count a call that ended with `code` after `duration_s`."""
-        child = self._by_code.get(code)
-        if child is None:
-            child = self._by_code[code] = _DURATION.labels(self._method, code.name)
-        child.observe(duration_s)
+        durations = self.ended_by_code.get(code)
+        if durations is None:
+            durations = self.ended_by_code[code] = Durations()
+        durations.add(duration_s)
+
+
+class Durations:
+    """A histogram of seconds."""
+
+    __slots__ = ("counts", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_BUCKETS_S) + 1)
+        self.sum_s = 0.0
+
+    def add(self, duration_s: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(_BUCKETS_S, duration_s)] += 1
+        self.sum_s += duration_s
+
+    def cumulated(self) -> list[tuple[str, float]]:
+        """As Prometheus wants it: for each bound, how many were not longer."""
+        bounds = [*map(str, _BUCKETS_S), "+Inf"]
+        return list(zip(bounds, map(float, accumulate(self.counts)), strict=True))
+
+
+class CallMetrics(Collector):
+    """The metrics of every method of a process, by the names that gRPC gives them (gRFC A66)."""
+
+    def __init__(self) -> None:
+        self._methods: dict[str, MethodMetrics] = {}
+
+    def of(self, method: str) -> MethodMetrics:
+        """The metrics of a method, the same for every server in this process."""
+        name = method.removeprefix("/")
+        return self._methods.setdefault(name, MethodMetrics(name))
+
+    def collect(self) -> Iterator[Metric]:
+        """What a scrape gets."""
+        started = CounterMetricFamily("grpc_server_call_started", "Calls that began.", labels=["grpc_method"])
+        duration = HistogramMetricFamily(
+            "grpc_server_call_duration_seconds", "How long calls took.", labels=["grpc_method", "grpc_status"]
+        )
+        for name, method in self._methods.items():
+            started.add_metric([name], method.started)
+            for code, durations in method.ended_by_code.items():
+                duration.add_metric([name, code.name], durations.cumulated(), durations.sum_s)
+        yield started
+        yield duration
+
+
+CALLS = CallMetrics()
+"""The metrics of this process, registered with Prometheus's own registry."""
+REGISTRY.register(CALLS)
