@@ -1,0 +1,151 @@
+"""The audit of a plan: its chain, its receipts and its account against each other, by anyone who can read them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from theory.core.chain import FIRST_SEQ, GENESIS, Event, verify_chain
+from theory.core.errors import TheoryError
+from theory.core.ledger import Budget, ChainHead
+from theory.core.receipt import Receipt, receipt_id_of
+
+
+class KeptReceipt(NamedTuple):
+    """A receipt as a ledger keeps it: the columns beside the bytes included, damage too."""
+
+    receipt_id: str
+    kind: str
+    plan_id: str
+    execution_id: str
+    epoch: int
+    preimage: bytes
+    position: int
+    """`seq` of the first event that carries `receipt_id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong, and where: in an event (`seq`), in a receipt (`receipt_id`), or between the two."""
+
+    plan_id: str
+    what: str
+    """A word of `Audit`'s documentation."""
+    seq: int = 0
+    receipt_id: str = ""
+
+    def __str__(self) -> str:
+        where = f" event {self.seq}" if self.seq else ""
+        return f"{self.plan_id}{where}{' ' if self.receipt_id else ''}{self.receipt_id}: {self.what}"
+
+
+class Audit:
+    """Reads what a ledger gave out of one chain, in any number of pieces, and says what is wrong with it.
+
+    Faults of events are those of `verify_chain`: `HASH`, `TEXT`, `FIELDS`, `CHAIN`, `SEQ`, `LINK`, `HEAD`. Those of
+    receipts: `RECEIPT_HASH` (the bytes have another name), `RECEIPT_TEXT` (they are no receipt), `RECEIPT_FIELDS` (what
+    stands beside them says something else), `RECEIPT_POSITION` (the event there is not the first that carries it),
+    `RECEIPT_MISSING` (an event carries the name of one that is not there), `RECEIPT_UNRECORDED` (no event carries its
+    name). `BUDGET`: the account is not what the events add up to.
+
+    It finds no consistent rewrite of everything from some event on, by someone who could rewrite everything; for that a
+    head is needed that was kept elsewhere.
+    """
+
+    def __init__(self, plan_id: str) -> None:
+        self._plan_id = plan_id
+        self._end = (FIRST_SEQ - 1, GENESIS)
+        self._chain_faults: list[Fault] = []
+        self._seq_by_receipt: dict[str, int] = {}
+        self._account: Budget | None = None
+        self._receipt_faults: list[Fault] = []
+        self._receipts: set[str] = set()
+
+    @property
+    def seq(self) -> int:
+        """Up to where the chain was read."""
+        return self._end[0]
+
+    def read_events(self, events: Sequence[Event]) -> None:
+        """The next events of the chain, in order."""
+        if not events:
+            return
+        found = verify_chain(events, plan_id=self._plan_id, head=None, start=self._end)
+        self._chain_faults += (Fault(each.plan_id, each.what, each.seq) for each in found)
+        self._end = (events[-1].seq, events[-1].this_hash)
+        for event in events:
+            receipt_id = event.body.get("receipt_id")
+            if event.kind in _CARRIERS and isinstance(receipt_id, str):
+                self._seq_by_receipt.setdefault(receipt_id, event.seq)
+            if event.kind.startswith("budget."):
+                self._account = _moved(self._account, self._plan_id, event)
+
+    def read_receipts(self, receipts: Iterable[KeptReceipt]) -> None:
+        """Receipts of the plan, in any order, each once. All events must have been read."""
+        for kept in receipts:
+            self._receipts.add(kept.receipt_id)
+            found = _faults_within(kept)
+            seq = self._seq_by_receipt.get(kept.receipt_id)
+            if seq is None:
+                found.append("RECEIPT_UNRECORDED")
+            elif seq != kept.position:
+                found.append("RECEIPT_POSITION")
+            self._receipt_faults += (Fault(self._plan_id, each, seq or 0, kept.receipt_id) for each in found)
+
+    def forget_receipts(self) -> None:
+        """Begin with the receipts again: the chain went on while they were read."""
+        self._receipts.clear()
+        self._receipt_faults.clear()
+
+    def faults(self, head: ChainHead, budget: Budget | None) -> list[Fault]:
+        """Everything that is wrong, where the ledger says that chain and account stand like this."""
+        found = self.faults_of_chain(head) + self._receipt_faults
+        found += (
+            Fault(self._plan_id, "RECEIPT_MISSING", seq, receipt_id)
+            for receipt_id, seq in self._seq_by_receipt.items()
+            if receipt_id not in self._receipts
+        )
+        if budget != self._account:
+            found.append(Fault(self._plan_id, "BUDGET"))
+        return found
+
+    def faults_of_chain(self, head: ChainHead) -> list[Fault]:
+        """What is wrong with the events alone."""
+        off = (head.seq, head.this_hash) != self._end
+        return [*self._chain_faults, *([Fault(self._plan_id, "HEAD", head.seq)] if off else [])]
+
+
+_CARRIERS = frozenset({"budget.reserved", "budget.settled", "execution.settled", "execution.lost"})
+
+
+def _faults_within(kept: KeptReceipt) -> list[str]:
+    found = [] if receipt_id_of(kept.preimage) == kept.receipt_id else ["RECEIPT_HASH"]
+    try:
+        stated = Receipt.parse(kept.preimage)
+    except TheoryError:
+        return [*found, "RECEIPT_TEXT"]
+    if (stated.kind, stated.plan_id, stated.execution_id, stated.epoch) != kept[1:5]:
+        found.append("RECEIPT_FIELDS")
+    return found
+
+
+def _moved(account: Budget | None, plan_id: str, event: Event) -> Budget | None:
+    """The account after an event of it; a body that says nothing of use is a fault of its chain, not of this sum."""
+    if event.kind == "budget.opened":
+        return Budget(plan_id, _amount(event.body, "cap_usd_micro"))
+    if account is None:
+        return None
+    if event.kind == "budget.reserved":
+        return replace(account, reserved_usd_micro=account.reserved_usd_micro + _amount(event.body, "usd_micro"))
+    if event.kind == "budget.settled":
+        return replace(
+            account,
+            reserved_usd_micro=account.reserved_usd_micro - _amount(event.body, "reserved_usd_micro"),
+            spent_usd_micro=account.spent_usd_micro + _amount(event.body, "spent_usd_micro"),
+            debt_usd_micro=account.debt_usd_micro + _amount(event.body, "debt_usd_micro"),
+        )
+    return account
+
+
+def _amount(body: Mapping[str, object], field: str) -> int:
+    amount = body.get(field)
+    return amount if isinstance(amount, int) else 0

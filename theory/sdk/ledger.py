@@ -1,0 +1,272 @@
+"""The client of the ledger: events, accounts, the settlement of executions, receipts, and their verification."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+
+from theory.api.ledger.v1 import ledger_pb2 as pb
+from theory.api.ledger.v1 import receipt_pb2
+from theory.api.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
+from theory.core.audit import Audit, Fault
+from theory.core.chain import Event, system_chain
+from theory.core.errors import Exhausted, Invalid, NotFound, TheoryError
+from theory.core.ids import ExecutionId, PlanId
+from theory.core.ledger import Appended, Budget, ChainHead, PlanEvent
+from theory.core.receipt import Receipt
+from theory.core.settle import Claimed, ClaimRequest, Resolution, Settled, SettleRequest
+from theory.sdk import ledger_messages as messages
+from theory.sdk.batch import Coalescer
+from theory.sdk.rpc import answers, fitting
+from theory.wire.channel import call
+
+MAX_APPEND_ITEMS = 1_000
+MAX_CLAIM_ITEMS = 100
+MAX_RECEIPT_IDS = 1_000
+
+MAX_BATCH_BYTES = 6 * 1024 * 1024
+
+_PAGE = 1_000
+_ROUNDS = 10
+_SYSTEM = system_chain("")
+
+_K = TypeVar("_K")
+_M = TypeVar("_M", pb.AppendEventsRequest.Item, pb.ClaimRequest.Item, pb.SettleRequest.Item)
+_R = TypeVar("_R")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCapabilities:
+    """What the ledger is, and the limits it keeps."""
+
+    adapter: str
+    durable: bool
+    max_body_bytes: int
+    max_append_items: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A stretch of a chain as it is stored, and where the chain stood when it was read. Verified by nobody."""
+
+    events: tuple[Event, ...]
+    head: ChainHead
+
+
+class LedgerClient:
+    """The ledger over the wire. Raises only `TheoryError`, or `TimeoutError`.
+
+    Single calls of one turn of the event loop make one RPC. The batch forms take any number of items, send as many RPCs
+    as they need, one after the other, and answer each item with its value or its error.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = LedgerServiceStub(channel)
+        self._append = Coalescer(self.append_many, max_items=MAX_APPEND_ITEMS)
+        self._claim = Coalescer(self.claim_many, max_items=MAX_CLAIM_ITEMS)
+        self._settle = Coalescer(self.settle_many, max_items=MAX_CLAIM_ITEMS)
+
+    async def capabilities(self) -> LedgerCapabilities:
+        """What the ledger is, and the limits it keeps."""
+        found = await call(self._stub.GetCapabilities, pb.GetCapabilitiesRequest())
+        return LedgerCapabilities(found.adapter, found.durable, found.max_body_bytes, found.max_append_items)
+
+    async def append(self, item: PlanEvent) -> Appended:
+        """Append one event to its chain. Idempotent by its id. For services, each for its own kinds."""
+        return await self._append(item)
+
+    async def append_many(self, items: Sequence[PlanEvent]) -> list[Appended | TheoryError]:
+        """`append` of each, in order."""
+
+        async def send(batch: Sequence[pb.AppendEventsRequest.Item]) -> list[Appended | TheoryError]:
+            response = await call(self._stub.AppendEvents, pb.AppendEventsRequest(items=batch))
+            return answers(response.results, messages.appended_from_proto)
+
+        return await _send_each(items, messages.append_to_proto, send, max_items=MAX_APPEND_ITEMS)
+
+    async def claim(self, request: ClaimRequest) -> Claimed:
+        """Claim an execution. Sent once: after `Unavailable` or `TimeoutError` an epoch may be issued; claim again."""
+        return await self._claim(request)
+
+    async def claim_many(self, requests: Sequence[ClaimRequest]) -> list[Claimed | TheoryError]:
+        """`claim` of each."""
+
+        async def send(batch: Sequence[pb.ClaimRequest.Item]) -> list[Claimed | TheoryError]:
+            response = await call(self._stub.Claim, pb.ClaimRequest(items=batch))
+            return answers(response.results, _or_error(messages.claimed_from_proto))
+
+        return await _send_each(requests, messages.claim_to_proto, send, max_items=MAX_CLAIM_ITEMS)
+
+    async def settle(self, request: SettleRequest) -> Settled:
+        """Settle an attempt. Idempotent: after a lost answer, send the same again."""
+        return await self._settle(request)
+
+    async def settle_many(self, requests: Sequence[SettleRequest]) -> list[Settled | TheoryError]:
+        """`settle` of each."""
+
+        async def send(batch: Sequence[pb.SettleRequest.Item]) -> list[Settled | TheoryError]:
+            response = await call(self._stub.Settle, pb.SettleRequest(items=batch))
+            return answers(response.results, _or_error(messages.settled_from_proto))
+
+        return await _send_each(requests, messages.settlement_to_proto, send, max_items=MAX_CLAIM_ITEMS)
+
+    async def resolve(self, execution_id: ExecutionId, epoch: int) -> Resolution:
+        """The final receipt, or the promise that `epoch` and all below never settle. For artifacts and the executor."""
+        found = await call(self._stub.Resolve, pb.ResolveRequest(execution_id=execution_id.text, epoch=epoch))
+        receipt = messages.receipt_from_proto(found.receipt) if found.HasField("receipt") else None
+        return Resolution(receipt, found.fenced)
+
+    async def open_budget(self, plan_id: PlanId, cap_usd_micro: int) -> Budget:
+        """Open the account of a plan; again with the same cap is fine. For the executor."""
+        request = pb.OpenBudgetRequest(plan_id=plan_id.text, cap_usd_micro=cap_usd_micro)
+        return messages.budget_from_proto((await call(self._stub.OpenBudget, request)).budget)
+
+    async def get_budget(self, plan_id: PlanId) -> Budget:
+        """The account of a plan; `NotFound` (`BUDGET_UNKNOWN`)."""
+        found = await call(self._stub.GetBudget, pb.GetBudgetRequest(plan_id=plan_id.text))
+        return messages.budget_from_proto(found.budget)
+
+    async def events(self, plan_id: str, after_seq: int = 0, *, kinds: Sequence[str] = ()) -> AsyncIterator[EventPage]:
+        """The events of a chain behind `after_seq`, page by page; at least one page, which may be empty."""
+        request = pb.ListEventsRequest(plan_id=plan_id, after_seq=after_seq, kinds=kinds, page_size=_PAGE)
+        while True:
+            found = await call(self._stub.ListEvents, request)
+            events = tuple(map(messages.event_from_proto, found.events))
+            yield EventPage(events, messages.head_from_proto(found.head))
+            if not found.next_page_token:
+                return
+            request.page_token = found.next_page_token
+
+    async def chains(self) -> AsyncIterator[ChainHead]:
+        """Every chain there is, by id, and where it stands."""
+        request = pb.ListChainsRequest(page_size=_PAGE)
+        while True:
+            found = await call(self._stub.ListChains, request)
+            for head in found.heads:
+                yield messages.head_from_proto(head)
+            if not found.next_page_token:
+                return
+            request.page_token = found.next_page_token
+
+    async def get_receipts(self, receipt_ids: Sequence[str]) -> list[Receipt | TheoryError]:
+        """Receipts by id, each verified against it; `NotFound` (`RECEIPT_UNKNOWN`), `Corrupt` (`RECEIPT_CORRUPT`)."""
+
+        async def send(batch: Sequence[str]) -> list[Receipt | TheoryError]:
+            response = await call(self._stub.GetReceipts, pb.GetReceiptsRequest(receipt_ids=batch))
+            verified = _or_error(messages.receipt_from_proto)
+            return answers(response.results, lambda result: verified(result.receipt))
+
+        found: list[Receipt | TheoryError] = []
+        for batch in fitting(receipt_ids, max_items=MAX_RECEIPT_IDS):
+            found += await _whole(batch, send)
+        return found
+
+    async def receipts(self, plan_id: PlanId) -> AsyncIterator[Receipt]:
+        """The receipts of a plan in the order in which they were written, each verified against its name."""
+        async for page in self._receipt_pages(plan_id.text):
+            for receipt in page:
+                yield messages.receipt_from_proto(receipt)
+
+    async def verify_plan(self, plan_id: str) -> list[Fault]:
+        """Everything that is wrong with a chain, its receipts and its account: see `theory.core.audit.Audit`.
+
+        Of a plan that goes on while it is read, what is not stable for long enough is left out: the account, receipts.
+        """
+        audit = Audit(plan_id)
+        head = await self._read_chain(audit, plan_id)
+        if plan_id.startswith(_SYSTEM):  # no plan: neither account nor receipts
+            return audit.faults(head, None)
+        for _ in range(_ROUNDS):
+            audit.forget_receipts()
+            async for page in self._receipt_pages(plan_id):
+                audit.read_receipts(map(messages.kept_from_proto, page))
+            budget = await self._budget_if_any(plan_id)
+            read, head = head, await self._read_chain(audit, plan_id)
+            if head == read:
+                return audit.faults(head, budget)
+        return audit.faults_of_chain(head)
+
+    async def _read_chain(self, audit: Audit, plan_id: str) -> ChainHead:
+        head = ChainHead(plan_id, 0, "")
+        async for page in self.events(plan_id, audit.seq):
+            audit.read_events(page.events)
+            head = page.head
+        return head
+
+    async def _receipt_pages(self, plan_id: str) -> AsyncIterator[Sequence[receipt_pb2.Receipt]]:
+        request = pb.ListReceiptsRequest(plan_id=plan_id, page_size=_PAGE)
+        while True:
+            found = await call(self._stub.ListReceipts, request)
+            yield found.receipts
+            if not found.next_page_token:
+                return
+            request.page_token = found.next_page_token
+
+    async def _budget_if_any(self, plan_id: str) -> Budget | None:
+        try:
+            return messages.budget_from_proto(
+                (await call(self._stub.GetBudget, pb.GetBudgetRequest(plan_id=plan_id))).budget
+            )
+        except NotFound:
+            return None
+
+
+async def _send_each(
+    items: Sequence[_K],
+    encode: Callable[[_K], _M],
+    send: Callable[[Sequence[_M]], Awaitable[Sequence[_V | TheoryError]]],
+    *,
+    max_items: int,
+) -> list[_V | TheoryError]:
+    """One answer per item, in order: why it cannot be sent, or what `send` says, in as many batches as it takes."""
+    encoded = [_encoded(encode, item) for item in items]
+    sound = [each for each in encoded if not isinstance(each, TheoryError)]
+    sent: list[_V | TheoryError] = []
+    for batch in fitting(sound, max_items=max_items, max_bytes=MAX_BATCH_BYTES, size_of=lambda each: each.ByteSize()):
+        sent += await _whole(batch, send)
+    said = iter(sent)
+    return [each if isinstance(each, TheoryError) else next(said) for each in encoded]
+
+
+def _encoded(encode: Callable[[_K], _M], item: _K) -> _M | TheoryError:
+    try:
+        return encode(item)
+    except TheoryError as error:
+        return error
+    except ValueError as error:  # a number too large for its field, half a surrogate pair
+        return Invalid("FIELD_INVALID", f"a value fits into no message: {error}", field="item")
+
+
+async def _whole(
+    batch: Sequence[_K], send: Callable[[Sequence[_K]], Awaitable[Sequence[_V | TheoryError]]]
+) -> list[_V | TheoryError]:
+    """What `send` says to each; what a reply had no room for is asked for again, as long as replies bring anything."""
+    said = list(await send(batch))
+    left = [at for at, each in enumerate(said) if _no_room(each)]
+    while left:
+        more = await send([batch[at] for at in left])
+        for at, each in zip(left, more, strict=True):
+            said[at] = each
+        still = [at for at in left if _no_room(said[at])]
+        if len(still) == len(left):
+            break
+        left = still
+    return said
+
+
+def _no_room(answer: object) -> bool:
+    return isinstance(answer, Exhausted) and answer.reason == "REPLY_FULL"
+
+
+def _or_error(value: Callable[[_R], _V]) -> Callable[[_R], _V | TheoryError]:
+    """`value`, whose error is that of its item alone."""
+
+    def run(result: _R) -> _V | TheoryError:
+        try:
+            return value(result)
+        except TheoryError as error:
+            return error
+
+    return run
