@@ -23,7 +23,7 @@ class Target:
     capabilities: frozenset[str] = frozenset()
     """What this server offers beyond the promises that everyone keeps."""
     advance: Callable[[float], Awaitable[None]] = SystemClock().sleep
-    """Lets that many seconds of the server's clock pass: waits for them, unless the server has a clock to turn by hand."""
+    """Lets that many seconds of the server's clock pass: waits, unless the server has a clock to turn by hand."""
     _run: str = field(default_factory=lambda: SystemIds().token_hex(_ALPHABET_BYTES))
     _count: Iterator[int] = field(default_factory=itertools.count)
 

@@ -169,7 +169,7 @@ def _find(connection: Connection, plan_id: str, keys: Collection[str], now: int)
 
 def _weights(connection: Connection, plan_id: str, keys: Collection[str], now: int) -> Mapping[str, int]:
     rows = connection.execute(_WEIGH, {"plan": plan_id, "keys": list(keys), "now": now})
-    return dict(row.tuple() for row in rows)
+    return dict(rows.all())
 
 
 def _fitting(keys: Sequence[str], size_by_key: Mapping[str, int]) -> tuple[Collection[str], Collection[int]]:

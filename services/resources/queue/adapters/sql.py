@@ -173,11 +173,11 @@ class SqlQueue:
             now = to_us(self._clock.now())
             asked = {"plan": plan_id, "of_topic": topic, "now": now, "most": max_messages}
             rows = connection.execute(_HAND_OUT, {**asked, "hidden_until": now + visibility_timeout_s * _SECOND_US})
-            handed_out = sorted(row.tuple() for row in rows)
+            handed_out = sorted(rows.all())
             if not handed_out:
                 return []
             found = connection.execute(_BODIES, {"ids": [message_id for message_id, _, _ in handed_out]})
-            bodies = dict(row.tuple() for row in found)
+            bodies = dict(found.all())
             return [
                 Message(
                     message_id,
@@ -248,7 +248,7 @@ def _known(connection: Connection, plan_id: str, topic: str, items: Iterable[Que
         return {}
     connection.execute(_SWEEP, {"now": now, "most": max(SWEEP, len(keys))})
     rows = connection.execute(_KNOWN, {"plan": plan_id, "of_topic": topic, "keys": keys, "now": now})
-    return dict(row.tuple() for row in rows)
+    return dict(rows.all())
 
 
 def _insert(connection: Connection, plan_id: str, topic: str, fresh: Mapping[str, QueuePublish], now: int) -> None:
@@ -280,4 +280,4 @@ def _counts(connection: Connection, plan_id: str, topic: str, receipt_handles: I
     """How often each message was handed out that is still there."""
     ids = [delivery.message_id_of(each) for each in receipt_handles]
     rows = connection.execute(_COUNTS, {"plan": plan_id, "of_topic": topic, "ids": ids})
-    return dict(row.tuple() for row in rows)
+    return dict(rows.all())

@@ -1,0 +1,1 @@
+"""The promises of every service, one module per primitive."""
