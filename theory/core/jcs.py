@@ -30,16 +30,18 @@ _OPTIONS = (
 _SURROGATE = re.compile(r"[\ud800-\udfff]").search
 _SAFE_DIGITS = 17
 _PLAIN_FROM, _PLAIN_BELOW = 1e-5, 1e15
+_EXPONENT_FROM = 1e21
 _TOO_DEEP = f"objects and arrays nest deeper than {MAX_DEPTH}"
 _HALF_PAIR = "a string holds half a surrogate pair"
-_UNSAFE = "an integer is beyond 2^53-1: write it as a string"
+_UNSAFE = "a whole number is beyond 2^53-1: write it as a string"
 
 
 def canonical(value: object, *, floats: bool = True) -> bytes:
     """The one canonical text of `value`, which is made of dicts, lists, tuples, strings, numbers, booleans and None.
 
     `Invalid` (`JSON_INVALID`) with `at` where JSON has no such value (NaN, bytes, a key that is no string), where
-    languages would differ (an integer beyond 2^53-1, half a surrogate pair), or where it nests deeper than `MAX_DEPTH`.
+    languages would differ (a number whose digits are those of an integer beyond 2^53-1, half a surrogate pair), or
+    where it nests deeper than `MAX_DEPTH`. So `parse` reads whatever this writes.
     With `floats=False` every float is refused as well: for what is hashed for ever.
     """
     if _plain(value, MAX_DEPTH, floats=floats):
@@ -65,7 +67,7 @@ def parse(text: bytes | str, *, max_bytes: int = MAX_BYTES) -> JSON:
             decoded,
             object_pairs_hook=_object,
             parse_int=_safe_integer,
-            parse_float=_finite,
+            parse_float=_sound_float,
             parse_constant=_refuse_constant,
         )
     except RecursionError:
@@ -149,8 +151,15 @@ def _why_no_scalar(value: object, *, floats: bool) -> str | None:
     if isinstance(value, float):
         if not floats:
             return "a float is not exact: write an integer of a smaller unit, or a string"
-        return None if math.isfinite(value) else "JSON has no infinity and no NaN"
+        return _why_no_float(value)
     return f"JSON has no {type(value).__name__}"
+
+
+def _why_no_float(value: float) -> str | None:
+    if not math.isfinite(value):
+        return "JSON has no infinity and no NaN"
+    # Up to 1e21, RFC 8785 writes it with the digits of an integer, which is then read as one.
+    return _UNSAFE if value.is_integer() and MAX_SAFE_INTEGER < abs(value) < _EXPONENT_FROM else None
 
 
 def _decoded(text: bytes | str, max_bytes: int) -> str:
@@ -181,9 +190,10 @@ def _safe_integer(digits: str) -> int:
     return value
 
 
-def _finite(digits: str) -> float:
-    if not math.isfinite(value := float(digits)):
-        raise _invalid(shown(digits), "a number is out of range")
+def _sound_float(digits: str) -> float:
+    value = float(digits)
+    if why := _why_no_float(value):
+        raise _invalid(shown(digits), why)
     return value
 
 

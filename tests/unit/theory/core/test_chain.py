@@ -1,12 +1,14 @@
 """The chain: sealing, reading back, and finding everything that was tampered with."""
 
 import dataclasses
+import json
 from collections.abc import Iterable, Mapping
 
 import pytest
 from blake3 import blake3
 
 from tests.unit.theory.core.refusal import refused
+from tests.vectors import make_hashes
 from theory.core import chain, jcs
 from theory.core.chain import GENESIS, Event, NewEvent, seal, system_chain, unseal, verify_chain
 from theory.core.errors import Corrupt, Invalid
@@ -267,3 +269,15 @@ def test_every_changed_character_of_a_field_is_found(field: str) -> None:
         other = "0" if character != "0" else "1"
         forged = dataclasses.replace(events[0], **{field: text[:at] + other + text[at + 1 :]})  # type: ignore[arg-type]
         assert _whats([forged, events[1]]) != []
+
+
+def test_the_published_vectors_hold() -> None:
+    text = make_hashes.FILE.read_text("ascii")
+    assert text == make_hashes.text()
+    events = []
+    for vector in json.loads(text)["events"]["chain"]:
+        new = NewEvent(vector["event_id"], vector["kind"], vector["ts"], vector["body"])
+        events.append(seal(new, vector["plan_id"], vector["seq"], vector["prev_hash"]))
+        assert (events[-1].preimage.decode(), events[-1].this_hash) == (vector["preimage"], vector["this_hash"])
+    assert len(events) == 3
+    assert _whats(events) == []

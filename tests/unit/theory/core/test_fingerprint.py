@@ -1,10 +1,12 @@
 """The fingerprint: every field counts, order does not, and nothing in it is a float."""
 
 import dataclasses
+import json
 
 import pytest
 from blake3 import blake3
 
+from tests.vectors import make_hashes
 from theory.core import jcs
 from theory.core.fingerprint import Fingerprint, fingerprint_digest_of
 from theory.core.spec import Gpu
@@ -82,3 +84,17 @@ def test_the_order_of_names_does_not_matter() -> None:
 )
 def test_each_field_changes_the_digest(other: Fingerprint) -> None:
     assert other.digest() != PLAIN.digest()
+
+
+def test_the_published_vector_holds() -> None:
+    (vector,) = json.loads(make_hashes.FILE.read_text("ascii"))["fingerprints"]["vectors"]
+    fingerprint = dataclasses.replace(
+        PLAIN,
+        cpu_milli=500,
+        memory_mb=1536,
+        gpu=Gpu("a100", 1, 40),
+        present_env_keys=("B", "A"),
+        py_ver="3.12.1",
+    )
+    assert fingerprint.document() == vector["document"]
+    assert (fingerprint.preimage().decode(), fingerprint.digest()) == (vector["preimage"], vector["digest"])

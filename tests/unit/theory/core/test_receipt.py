@@ -1,5 +1,6 @@
 """Receipts: named by their content, checked on every way in."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ import pytest
 from blake3 import blake3
 
 from tests.unit.theory.core.refusal import refused
+from tests.vectors import make_hashes
 from theory.core import jcs
 from theory.core.artifact import Output
 from theory.core.cid import Cid
@@ -208,3 +210,11 @@ def test_every_flipped_bit_of_a_receipt_is_found() -> None:
         flipped[at] ^= 1 << (at % 8)
         with refused(Corrupt, "RECEIPT_CORRUPT"):
             Receipt.parse(bytes(flipped), receipt_id=receipt.receipt_id)
+
+
+def test_the_published_vectors_hold() -> None:
+    vectors = json.loads(make_hashes.FILE.read_text("ascii"))["receipts"]["vectors"]
+    assert len(vectors) == 2
+    for vector in vectors:
+        receipt = Receipt.of(vector["document"])
+        assert (receipt.preimage.decode(), receipt.receipt_id) == (vector["preimage"], vector["receipt_id"])

@@ -1,5 +1,6 @@
 """Expansion: one step per transition, or one per item."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import pytest
@@ -152,3 +153,10 @@ def test_there_is_no_default_prefix_without_a_declared_folder() -> None:
     (step,) = expand(_plan({}))
     assert default_write_prefix(_processor("/artifacts/meta.json"), step) is None
     assert default_write_prefix(_processor(), step) is None
+
+
+def test_a_plan_that_was_not_parsed_is_checked_all_the_same() -> None:
+    plan = _plan({"reads": ["/artifacts/a"]})
+    forged = dataclasses.replace(plan, transitions=(dataclasses.replace(plan.transitions[0], reads=("nope",)),))
+    with refused(Invalid, "PLAN_INVALID", field="transitions[0].reads[0]"):
+        expand(forged)

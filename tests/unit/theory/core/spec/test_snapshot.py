@@ -1,12 +1,14 @@
 """Snapshots: named by their content, whenever they were made, checked whenever they are read."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.unit.theory.core.refusal import refused
+from tests.vectors import make_hashes
 from theory.core import jcs
 from theory.core.errors import Corrupt, Invalid, NotFound
 from theory.core.jcs import JSON
@@ -101,3 +103,9 @@ def test_content_of_another_name_is_corrupt(changes: Mapping[str, JSON]) -> None
 def test_what_is_no_snapshot_is_refused(changes: Mapping[str, JSON], field: str) -> None:
     with refused(Invalid, "SPEC_INVALID", field=field):
         RegistrySnapshot.parse({**SNAPSHOT.to_document(), **changes})
+
+
+def test_the_published_vector_holds() -> None:
+    (vector,) = json.loads(make_hashes.FILE.read_text("ascii"))["snapshots"]
+    documents = {SpecKind(kind): held for kind, held in vector["document"].items()}
+    assert RegistrySnapshot.of(documents, NOW).snapshot_id == vector["snapshot_id"]
