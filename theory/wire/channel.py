@@ -1,5 +1,6 @@
 """Channels to services: who calls, how long it waits, and that only Theory's own errors come out."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self, TypeVar, cast
@@ -48,25 +49,45 @@ async def call(
 
 
 async def send(
-    method: Callable[..., Awaitable[_Response]], requests: AsyncIterable[object], *, timeout_s: float = STREAM_TIMEOUT_S
+    method: Callable[..., Awaitable[_Response]],
+    requests: AsyncGenerator[object, None],
+    *,
+    timeout_s: float = STREAM_TIMEOUT_S,
 ) -> _Response:
-    """The answer of a method that takes a stream; errors as `call`. `requests` is closed in any case."""
-    running: Any = method(requests, timeout=budget(timeout_s))
+    """The answer of a method that takes a stream; errors as `call`, and whatever `requests` itself raises.
+
+    A server may answer before it has read everything; then the rest is not asked for. `requests` is closed in any case.
+    """
+    running: Any = method(timeout=budget(timeout_s))
     try:
+        # Written here, one by one: given the generator, gRPC would turn what it raises into a cancellation.
+        async with aclosing(requests):
+            async for request in requests:
+                if not await _written(running, request):
+                    break
+        if not running.done():
+            await running.done_writing()
         return cast("_Response", await running)
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error, url=url_of(method)) from None
     finally:
         running.cancel()
-        if isinstance(requests, AsyncIterator) and hasattr(requests, "aclose"):
-            await requests.aclose()
+
+
+async def _written(running: Any, request: object) -> bool:
+    """Whether the server still wanted it; if not, its answer says why."""
+    try:
+        await running.write(request)
+    except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        return False
+    return True
 
 
 @asynccontextmanager
 async def stream(
     method: Callable[..., AsyncIterable[_Response]], request: object, *, timeout_s: float = STREAM_TIMEOUT_S
 ) -> AsyncIterator[AsyncIterator[_Response]]:
-    """The messages of a method that answers with a stream, or takes one as well; errors as `call`, where they are read.
+    """The messages of a method that answers with a stream; errors as `call`, where they are read.
 
     Leaving the block cancels the call: gRPC would keep an abandoned one alive for ever (grpc/grpc#43462).
     """

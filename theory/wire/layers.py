@@ -21,6 +21,9 @@ from theory.wire.telemetry import CALLS, log
 MIN_REMAINING_S = 0.01
 """A call with less time than this is refused at once: it could only fail later."""
 
+MAX_UNARY_CALLS = 1024
+MAX_STREAMS = 512
+
 _LOG = logging.getLogger("theory.wire.rpc")
 _REQUEST_ID = re.compile(r"[!-~]{1,36}").fullmatch
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
@@ -44,8 +47,8 @@ class Surroundings:
     keys: ServiceKeys | None
     token_required: bool
     ids: IdSource
-    unary_places: Places = field(default_factory=lambda: Places(1024))
-    stream_places: Places = field(default_factory=lambda: Places(512))
+    unary_places: Places = field(default_factory=lambda: Places(MAX_UNARY_CALLS))
+    stream_places: Places = field(default_factory=lambda: Places(MAX_STREAMS))
 
 
 @dataclass(frozen=True)
