@@ -1,0 +1,110 @@
+"""What every source of secrets promises, over the wire."""
+
+from theory.api.resources.v1 import secret_pb2
+from theory.api.resources.v1.secret_pb2_grpc import SecretServiceStub
+from theory.core.errors import Denied, Invalid, NotFound
+from theory.sdk.secrets import SecretsClient
+from theory.testing.case import Target, case
+from theory.testing.refusals import refusal, refused
+from theory.wire.channel import call
+from theory.wire.identity import Role
+
+SEEDED = {"CONFORMANCE_SECRET": "canary \u00e9 one", "_conformance_2": "canary two"}
+"""What a target with the capability `SEEDED_SECRETS` was given before it started."""
+
+_UNKNOWN = "CONFORMANCE_UNKNOWN"
+_NO_NAMES = ("", "1A", "A-B", "A B", "A=B", "A\n", "\u00c9", "A" * 129, "\x00", "\ud800")
+
+
+@case("SEEDED_SECRETS")
+async def a_tag_stands_for_a_value_and_tells_nothing_of_it(target: Target) -> None:
+    """It is 64 hex digits, the same at each check, another for each secret, and free of the value (I-43, I-44)."""
+    secrets = SecretsClient(target.channel())
+    tags = [str(tag) for tag in await secrets.check([*SEEDED, *SEEDED])]
+    assert tags[: len(SEEDED)] == tags[len(SEEDED) :]
+    assert len(set(tags)) == len(SEEDED)
+    for tag, value in zip(tags, SEEDED.values(), strict=False):
+        assert len(tag) == 64
+        assert set(tag) <= set("0123456789abcdef")
+        assert value.encode().hex() not in tag
+
+
+@case("SEEDED_SECRETS")
+async def the_executor_gets_values(target: Target) -> None:
+    """Each name's value, as a type that prints as the name (I-43, I-44)."""
+    secrets = SecretsClient(target.channel(Role.EXECUTOR))
+    found = await secrets.resolve([*SEEDED])
+    assert {name: secret.reveal() for name, secret in found.items()} == SEEDED
+    assert all(f"{secret}{secret!r}" == f"{name}Secret({name!r})" for name, secret in found.items())
+    assert [await secrets.get(name) for name in SEEDED] == [*SEEDED.values()]
+
+
+@case()
+async def nobody_else_gets_values(target: Target) -> None:
+    """Every other role is `Denied ROLE_DENIED`, whatever it asks for (I-43)."""
+    for role in set(Role) - {Role.EXECUTOR}:
+        for names in ([*SEEDED], [_UNKNOWN], []):
+            stub = SecretServiceStub(target.channel(role))
+            asked = call(stub.Resolve, secret_pb2.SecretServiceResolveRequest(names=names))
+            error = await refusal(asked, Denied, "ROLE_DENIED")
+            assert not any(value in f"{error!r}" for value in SEEDED.values())
+
+
+@case()
+async def an_unknown_name_is_told_apart(target: Target) -> None:
+    """A name without a value is `NotFound SECRET_UNKNOWN`, named, for a check and for values (I-45)."""
+    [tag] = await SecretsClient(target.channel()).check([_UNKNOWN])
+    assert refused(tag, NotFound, "SECRET_UNKNOWN").metadata == {"names": _UNKNOWN}
+    secrets = SecretsClient(target.channel(Role.EXECUTOR))
+    error = await refusal(secrets.resolve([_UNKNOWN, f"{_UNKNOWN}_2"]), NotFound, "SECRET_UNKNOWN")
+    assert error.metadata == {"names": f"{_UNKNOWN},{_UNKNOWN}_2"}
+    await refusal(secrets.get(_UNKNOWN), NotFound, "SECRET_UNKNOWN")
+
+
+@case()
+async def a_malformed_name_is_refused(target: Target) -> None:
+    """It is `Invalid SECRET_NAME_INVALID`, and stops no other name of the batch (I-86, I-89)."""
+    secrets = SecretsClient(target.channel())
+    tags = await secrets.check([each for name in _NO_NAMES for each in (name, _UNKNOWN)])
+    for bad, unknown in zip(tags[::2], tags[1::2], strict=True):
+        assert set(refused(bad, Invalid, "SECRET_NAME_INVALID").metadata) == {"value"}
+        refused(unknown, NotFound, "SECRET_UNKNOWN")
+    for name in _NO_NAMES:
+        asked = SecretsClient(target.channel(Role.EXECUTOR)).resolve([name])
+        await refusal(asked, Invalid, "SECRET_NAME_INVALID")
+    [longest] = await secrets.check(["A" * 128])
+    refused(longest, NotFound, "SECRET_UNKNOWN")
+
+
+@case("SEEDED_SECRETS")
+async def a_bad_name_stops_no_other(target: Target) -> None:
+    """Values and errors come back in request order (I-86)."""
+    stub = SecretServiceStub(target.channel(Role.EXECUTOR))
+    names = ["A-B", *SEEDED, _UNKNOWN]
+    response = await call(stub.Resolve, secret_pb2.SecretServiceResolveRequest(names=names))
+    assert [result.value for result in response.results] == ["", *SEEDED.values(), ""]
+    assert [result.status.reason for result in response.results] == [
+        "SECRET_NAME_INVALID",
+        *("" for _ in SEEDED),
+        "SECRET_UNKNOWN",
+    ]
+
+
+@case()
+async def a_batch_has_one_to_a_hundred_names(target: Target) -> None:
+    """An empty batch and one of 101 are `Invalid BATCH_SIZE` (I-89)."""
+    stub = SecretServiceStub(target.channel(Role.EXECUTOR))
+    for count in (0, 101):
+        names = [f"N{idx}" for idx in range(count)]
+        for asked in (
+            call(stub.Check, secret_pb2.CheckRequest(names=names)),
+            call(stub.Resolve, secret_pb2.SecretServiceResolveRequest(names=names)),
+        ):
+            assert (await refusal(asked, Invalid, "BATCH_SIZE")).metadata == {"max": "100"}
+    assert len(await SecretsClient(target.channel()).check([f"N{idx}" for idx in range(250)])) == 250
+
+
+@case()
+async def the_source_says_what_it_is(target: Target) -> None:
+    """Capabilities name the adapter's kind, never an address."""
+    assert (await SecretsClient(target.channel()).adapter()).isidentifier()
