@@ -1,0 +1,119 @@
+"""What the wire may carry, and what is refused before any rule sees it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from services.artifacts import codec
+from services.artifacts.domain.limits import MAX_BATCH_BYTES, MAX_OUTPUTS
+from services.artifacts.domain.store import NewBlob
+from theory.api.artifacts.v1 import artifacts_pb2 as pb
+from theory.core.artifact import DEFAULT_CONTENT_TYPE
+from theory.core.cid import Cid
+from theory.core.errors import Invalid, TheoryError
+
+CID = Cid.of(b"one").text
+OUTPUT = pb.Output(world_path="/artifacts/a", cid=CID, size_bytes=3)
+
+
+def prepare(**changes: object) -> pb.PrepareBindingsRequest.Item:
+    fields: dict[str, object] = {
+        "world": "w",
+        "plan_id": "p-1",
+        "execution_id": "p-1.x",
+        "epoch": 1,
+        "outputs": [OUTPUT],
+    }
+    return pb.PrepareBindingsRequest.Item(**(fields | changes))  # type: ignore[arg-type]
+
+
+def commit(**changes: object) -> pb.CommitBindingsRequest.Item:
+    fields: dict[str, object] = {"world": "w", "plan_id": "p-1", "execution_id": "p-1.x", "epoch": 1, "receipt_id": "r"}
+    return pb.CommitBindingsRequest.Item(**(fields | changes))  # type: ignore[arg-type]
+
+
+def refused(work: Callable[[], object]) -> TheoryError:
+    with pytest.raises(Invalid) as error:
+        work()
+    return error.value
+
+
+@pytest.mark.parametrize("count", [0, 1001])
+def test_a_batch_of_none_or_too_many_is_refused(count: int) -> None:
+    error = refused(lambda: codec.batch_of([CID] * count, Cid.parse))
+    assert (error.reason, error.metadata) == ("BATCH_SIZE", {"max": "1000"})
+
+
+def test_an_item_that_cannot_be_read_stays_in_its_place() -> None:
+    first, second, third = codec.batch_of([CID, "b3:no", CID], Cid.parse)
+    assert (first, third) == (Cid(CID), Cid(CID))
+    assert isinstance(second, Invalid)
+
+
+def test_a_list_of_cids_is_good_as_a_whole_or_not_at_all() -> None:
+    assert codec.cids_of([CID]) == [Cid(CID)]
+    assert refused(lambda: codec.cids_of([CID, CID.upper()])).reason == "CID_INVALID"
+
+
+def test_a_request_with_too_many_bytes_is_refused() -> None:
+    codec.refuse_heavy([MAX_BATCH_BYTES])
+    assert refused(lambda: codec.refuse_heavy([MAX_BATCH_BYTES, 1])).reason == "BATCH_SIZE"
+
+
+def test_artifacts_do_not_live_among_streams() -> None:
+    error = refused(lambda: codec.path_of("/streams/a"))
+    assert (error.reason, error.metadata["rule"]) == ("PATH_INVALID", "facet")
+
+
+def test_an_empty_prefix_is_the_whole_world() -> None:
+    assert codec.prefix_of("") is None
+    assert refused(lambda: codec.prefix_of("/artifacts/a")).reason == "PATH_INVALID"
+
+
+def test_an_artifact_has_bytes_even_if_they_are_none() -> None:
+    item = codec.new_artifact_of(pb.PutArtifactsRequest.Item(world_path="/artifacts/a", data=b""))
+    assert (item.source, item.content_type) == (NewBlob(b""), DEFAULT_CONTENT_TYPE)
+
+
+def test_an_artifact_without_source_is_refused() -> None:
+    error = refused(lambda: codec.new_artifact_of(pb.PutArtifactsRequest.Item(world_path="/artifacts/a")))
+    assert (error.reason, error.metadata) == ("FIELD_INVALID", {"field": "source"})
+
+
+def test_an_upload_announces_what_it_likes() -> None:
+    assert codec.upload_of(pb.UploadBlobRequest.Header()) == (None, None)
+    assert codec.upload_of(pb.UploadBlobRequest.Header(expected_cid=CID, size_bytes=0)) == (Cid(CID), 0)
+    assert refused(lambda: codec.upload_of(pb.UploadBlobRequest.Header(size_bytes=-1))).reason == "FIELD_INVALID"
+
+
+@pytest.mark.parametrize("field", ["offset", "limit"])
+def test_a_negative_range_is_refused(field: str) -> None:
+    error = refused(lambda: codec.range_of(pb.DownloadBlobRequest(cid=CID, **{field: -1})))
+    assert (error.reason, error.metadata) == ("RANGE_INVALID", {"field": field})
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (prepare(world="W"), "WORLD_INVALID"),
+        (prepare(plan_id=""), "ID_INVALID"),
+        (prepare(execution_id="x y"), "ID_INVALID"),
+        (prepare(epoch=0), "FIELD_INVALID"),
+        (prepare(outputs=[pb.Output(world_path="/artifacts/a", cid=CID, size_bytes=-1)]), "FIELD_INVALID"),
+        (prepare(outputs=[pb.Output(world_path="/artifacts/A", cid=CID)]), "PATH_INVALID"),
+        (prepare(outputs=[pb.Output(world_path="/artifacts/a", cid="b3:")]), "CID_INVALID"),
+        (prepare(outputs=[OUTPUT] * (MAX_OUTPUTS + 1)), "BATCH_SIZE"),
+    ],
+)
+def test_a_malformed_preparation_is_refused(item: pb.PrepareBindingsRequest.Item, reason: str) -> None:
+    assert refused(lambda: codec.preparation_of(item)).reason == reason
+
+
+def test_a_commit_names_its_receipt() -> None:
+    assert codec.commitment_of(commit()).receipt_id == "r"
+    assert refused(lambda: codec.commitment_of(commit(receipt_id=""))).metadata == {"field": "receipt_id"}
+
+
+def test_an_abort_names_an_epoch() -> None:
+    item = pb.AbortBindingsRequest.Item(execution_id="p-1.x")
+    assert refused(lambda: codec.abortion_of(item)).metadata == {"field": "epoch"}
