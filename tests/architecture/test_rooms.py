@@ -13,7 +13,7 @@ ROOMS = frozenset(
     {"__init__", "__main__", "assembly", "config", "access", "servicer", "codec", "domain", "ports", "adapters"}
 )
 FLOORS = frozenset({"core", "api", "wire", "sdk", "testing", "cli"})
-DATA = {("registry", "catalog")}
+DATA = {("registry", "catalog"), ("registry", "forms")}
 GRAB_BAGS = re.compile(r"(^|_)(utils?|helpers?|common|managers?|base|misc)(_|$)")
 
 # Words, not products: what needs no adapter around it.

@@ -22,7 +22,7 @@ Kinds: TypeAlias = tuple[str, ...]
 KINDS_BY_ROLE: Mapping[str, Kinds] = {
     "artifacts": ("artifact.", "streams."),
     "executor": ("plan.", "execution.", "memo."),
-    "registry": ("spec.", "snapshot."),
+    "registry": ("registry.", "spec.", "snapshot."),
     "resources": ("scratch.",),
 }
 """What the kinds begin with that a service may emit. `budget.*` is the ledger's own."""
