@@ -1,0 +1,22 @@
+"""`python -m services.registry`: the registry in a process of its own."""
+
+import sys
+
+from theory.wire.process import prepare
+
+
+def main() -> int:
+    """Serve the registry as its environment says."""
+    prepare()
+    from services.launch import launch  # noqa: PLC0415 - gRPC is imported after `prepare`
+    from services.registry.assembly import assemble  # noqa: PLC0415
+    from services.registry.config import RegistryConfig  # noqa: PLC0415
+
+    config = RegistryConfig.load()
+    return launch(
+        [lambda: assemble(config)], name="registry", home=config.home, url=config.url, admin_url=config.admin_url
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
