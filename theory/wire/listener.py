@@ -27,6 +27,7 @@ class Listener:
     def __init__(self, url: str) -> None:
         self._address = Address.parse(url)
         self._lock: int | None = None
+        self._socket: Path | None = None
         self.url = url
         """Where it can be reached; after `open`, with the port that was chosen for port 0."""
 
@@ -46,9 +47,10 @@ class Listener:
 
     def close(self) -> None:
         """Let others have the address, once the server has stopped."""
+        if self._socket is not None:
+            self._socket.unlink(missing_ok=True)
+            self._socket = None
         if self._lock is not None:
-            if self._address.path is not None:
-                self._address.path.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
 
@@ -69,6 +71,7 @@ class Listener:
             self._bound(server, f"unix:{path}")
         finally:
             os.umask(mask)
+        self._socket = path
 
     def _bound(self, server: grpc.aio.Server, target: str) -> int:
         try:

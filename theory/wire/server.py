@@ -4,8 +4,8 @@ import asyncio
 import logging
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -79,19 +79,26 @@ async def serve(
     `Invalid` (`CONFIG_INVALID`, `URL_INVALID`) for units or addresses that do not fit, `NotReady` (`ADDRESS_TAKEN`).
     """
     stop = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        stop.set()
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
-
     async with RunningServer.opened(units, url=url, admin_url=admin_url, keys=keys, drain_s=drain_s) as server:
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, on_signal)
-        if on_listening is not None:
-            on_listening(server.url)
-        await stop.wait()
+        with _signals_setting(stop):
+            if on_listening is not None:
+                on_listening(server.url)
+            await stop.wait()
+
+
+@contextmanager
+def _signals_setting(stop: asyncio.Event) -> Iterator[None]:
+    """Let SIGTERM and SIGINT set `stop` inside the block; outside of it they do again what they did before."""
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.wrappers_pb2 import StringValue
+from grpc_health.v1 import health_pb2_grpc
 
 from theory.wire.channel import call, send, stream
 from theory.wire.context import Context
@@ -115,6 +116,11 @@ class Caller:
 
 def caller(server: RunningServer, role: Role | None = Role.CLIENT) -> Caller:
     return Caller(server.channel(role))
+
+
+def health_stub(channel: grpc.aio.Channel) -> Any:
+    """Generated without types."""
+    return health_pb2_grpc.HealthStub(channel)
 
 
 async def _each(text: str) -> AsyncGenerator[StringValue, None]:
