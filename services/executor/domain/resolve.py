@@ -59,7 +59,7 @@ class Resolver:
         """Fix what `record` depends on.
 
         `NotFound` (`PROCESSOR_UNKNOWN`, `READ_UNRESOLVED`, `SECRET_UNKNOWN` naming every missing secret), `NotReady`
-        (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `IMAGE_UNAVAILABLE`), `Invalid` (`WRITE_PREFIX_INVALID`).
+        (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `IMAGE_UNAVAILABLE`), `Invalid` (`WRITE_PREFIX_REFUSED`).
         """
         processor = snapshot.get_processor(record.processor)
         policy = snapshot.get_policy(plan.policy)

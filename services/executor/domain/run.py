@@ -101,7 +101,8 @@ class Runs:
         try:
             place, context = await self._place(plan, snapshot, record, attempt)
             self._reach("placed")
-            result = await self._resolver.runtime(record.runtime).invoke(record.processor.text, context)
+            runtime = self._resolver.runtime(record.runtime)
+            result = await runtime.invoke(record.processor.text, context, image_digest=attempt.image_digest)
             self._reach("exited")
             if result.outcome is not AttemptOutcome.SUCCEEDED:
                 return Ended(result.outcome, None, _failure_of(result), result)
@@ -151,7 +152,8 @@ class Runs:
     async def _place(
         self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, attempt: AttemptRecord
     ) -> tuple[AttemptPlace, ExpandedContext]:
-        names = attempt.secret_names
+        in_memory = not self._resolver.runtime(record.runtime).needs_directory
+        names = () if in_memory else attempt.secret_names
         values = await patiently(self._clock, lambda: self._secrets.resolve(names)) if names else {}
         request = PlaceRequest(
             name=place_name(record),
@@ -159,6 +161,7 @@ class Runs:
             secrets=values,
             max_output_bytes=self._limits.max_output_bytes,
             max_output_files=self._limits.max_output_files,
+            in_memory=in_memory,
         )
         receipt = attempt.reserve_receipt
         context = ExpandedContext(

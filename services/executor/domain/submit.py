@@ -55,7 +55,7 @@ class Submissions:
     async def submit(self, request_id: RequestId, spec: PlanSpec) -> tuple[PlanRecord, bool]:
         """Record a plan, or find the one that was recorded under this id; says whether it is new.
 
-        `Invalid` (`PLAN_INVALID`, `WRITE_PREFIX_INVALID`) with `field`; `NotFound` (`SPEC_UNKNOWN`, `BLOB_UNKNOWN`,
+        `Invalid` (`PLAN_INVALID`, `WRITE_PREFIX_REFUSED`) with `field`; `NotFound` (`SPEC_UNKNOWN`, `BLOB_UNKNOWN`,
         `SECRET_UNKNOWN`); `NotReady` (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `BUDGET_INSUFFICIENT`); `AlreadyExists`
         (`REQUEST_ID_TAKEN`).
         """

@@ -69,8 +69,8 @@ class World(Protocol):
         """
         ...
 
-    async def blob(self, cid: Cid, max_bytes: int) -> bytes:
-        """A small blob, verified; `Invalid` (`BLOB_TOO_LARGE`) where it has more than `max_bytes`."""
+    async def blob(self, cid: Cid) -> bytes:
+        """A blob, whole and verified: for those whose size the caller knows to be small."""
         ...
 
     async def download(self, cid: Cid, into: BinaryIO) -> None:

@@ -140,7 +140,7 @@ class ExecutionRecord:
     log_tail: str = ""
 
     def write_set(self, snapshot: RegistrySnapshot) -> tuple[Selector, ...]:
-        """All that it may write; `Invalid` (`WRITE_PREFIX_INVALID`) where its processor declares no such folder."""
+        """All that it may write; `Invalid` (`WRITE_PREFIX_REFUSED`) where its processor declares no such folder."""
         prefix = PathPrefix.parse(self.write_prefix) if self.write_prefix is not None else None
         return resolve_write_set(snapshot.get_processor(self.processor).writes, prefix)
 

@@ -1,0 +1,162 @@
+"""The one place that chooses the executor's adapters and puts its rules around them."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import grpc
+
+from services.executor.access import ACCESS
+from services.executor.adapters.peers import LedgerPeer, RegistryPeer, ScratchPeer, SecretsPeer, WorldPeer
+from services.executor.adapters.places import DirectoryPlaces, MemoryPlaces, RoutedPlaces
+from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
+from services.executor.adapters.state import open_state
+from services.executor.config import ExecutorConfig
+from services.executor.domain.attempt import Attempts
+from services.executor.domain.ending import Endings
+from services.executor.domain.plan import Plans
+from services.executor.domain.resolve import Resolver
+from services.executor.domain.run import Limits, Runs
+from services.executor.domain.submit import Submissions
+from services.executor.domain.sweep import Sweep
+from services.executor.domain.watch import WatchedState
+from services.executor.ports import Peers, Runtime
+from services.executor.servicer import ExecutorServicer
+from theory.api.executor.v1 import executor_pb2_grpc as rpc
+from theory.core.clock import Clock, SystemClock
+from theory.core.errors import Invalid
+from theory.core.ids import IdSource, SystemIds
+from theory.wire.channel import connect
+from theory.wire.identity import Role, ServiceKeys
+from theory.wire.server import ServiceUnit
+
+
+def _nothing(_: str) -> None:
+    """Go on: nobody waits at this point."""
+
+
+async def assemble(
+    config: ExecutorConfig,
+    *,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
+    reach: Callable[[str], None] = _nothing,
+) -> ServiceUnit:
+    """The whole service, ready to be served; raises what opening an adapter raises.
+
+    `reach` is called with the name of each point at which a crash must be survived.
+    """
+    clock = clock or SystemClock()
+    ids = ids or SystemIds(clock)
+    async with AsyncExitStack() as opening:
+        state = WatchedState(await open_state(config.database_url), clock)
+        opening.push_async_callback(state.close)
+        peers = await _peers(config, opening)
+        home = config.home / "executor"
+        memory = MemoryPlaces()
+        places = RoutedPlaces(await DirectoryPlaces.open(home, peers.world.download), memory)
+        opening.push_async_callback(places.close)
+        runtimes = await _runtimes(config, clock, memory, opening)
+        opened = opening.pop_all()
+
+    resolver = Resolver(
+        world=peers.world,
+        secrets=peers.secrets,
+        runtimes=runtimes,
+        clock=clock,
+        tenant=config.tenant,
+        region=config.region,
+    )
+    limits = Limits(config.max_output_bytes, config.max_output_files)
+    runs = Runs(
+        world=peers.world,
+        secrets=peers.secrets,
+        places=places,
+        resolver=resolver,
+        clock=clock,
+        limits=limits,
+        reach=reach,
+    )
+    endings = Endings(state=state, ledger=peers.ledger, world=peers.world, runs=runs, clock=clock, reach=reach)
+    attempts = Attempts(
+        state=state, world=peers.world, resolver=resolver, runs=runs, endings=endings, clock=clock, reach=reach
+    )
+    plans = Plans(
+        state=state, peers=peers, attempts=attempts, clock=clock, max_in_flight=config.max_in_flight, reach=reach
+    )
+    submissions = Submissions(
+        state=state,
+        registry=peers.registry,
+        world=peers.world,
+        secrets=peers.secrets,
+        runtimes=runtimes,
+        default_runtime=config.default_runtime,
+        clock=clock,
+        ids=ids,
+    )
+    servicer = ExecutorServicer(
+        state=state,
+        submissions=submissions,
+        plans=plans,
+        runtimes=runtimes,
+        default_runtime=config.default_runtime,
+        max_in_flight=config.max_in_flight,
+    )
+    sweep = Sweep(state=state, places=places, runtimes=runtimes)
+
+    def register(server: grpc.aio.Server) -> None:
+        rpc.add_ExecutorServiceServicer_to_server(servicer, server)
+
+    async def start() -> None:
+        opened.push_async_callback(plans.close)
+        await sweep.run()
+        await plans.resume()
+
+    async def ready() -> None:
+        await state.open_plans()
+
+    return ServiceUnit("executor", ACCESS, register, start=start, close=opened.aclose, ready=ready)
+
+
+async def _peers(config: ExecutorConfig, opening: AsyncExitStack) -> Peers:
+    keys = await asyncio.to_thread(ServiceKeys.load_or_create, config.home)
+    token = keys.token_of(Role.EXECUTOR)
+    channels: dict[str, grpc.aio.Channel] = {}
+
+    def channel(url: str) -> grpc.aio.Channel:
+        if url not in channels:
+            channels[url] = connect(url, token=token)
+            opening.push_async_callback(channels[url].close)
+        return channels[url]
+
+    return Peers(
+        ledger=LedgerPeer(channel(config.ledger_url)),
+        world=WorldPeer(channel(config.artifacts_url)),
+        registry=RegistryPeer(channel(config.registry_url)),
+        secrets=SecretsPeer(channel(config.resources_url)),
+        scratch=ScratchPeer(channel(config.resources_url)),
+    )
+
+
+async def _runtimes(
+    config: ExecutorConfig, clock: Clock, memory: MemoryPlaces, opening: AsyncExitStack
+) -> dict[str, Runtime]:
+    settings = RuntimeSettings(
+        home=config.home / "executor",
+        clock=clock,
+        memory=memory,
+        build_root=config.build_root,
+        base_image=config.base_image,
+        base_python=config.base_python,
+        engine_url=config.engine_url,
+        max_running=config.max_containers,
+    )
+    kinds = config.runtimes.split()
+    if config.default_runtime not in kinds:
+        message = f"THEORY_EXECUTOR_DEFAULT_RUNTIME is none of THEORY_EXECUTOR_RUNTIMES: {config.runtimes}"
+        raise Invalid("CONFIG_INVALID", message)
+    runtimes: dict[str, Runtime] = {}
+    for kind in kinds:
+        runtimes[kind] = await open_runtime(kind, settings)
+        opening.push_async_callback(runtimes[kind].close)
+    return runtimes
