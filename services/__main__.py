@@ -21,16 +21,17 @@ def main() -> int:
     from services.resources.config import ResourcesConfig  # noqa: PLC0415
     from services.settings import EmbeddedSettings  # noqa: PLC0415
 
-    shared = EmbeddedSettings.load()
     # What others call comes first: units start in this order and are closed in the reverse one.
-    assemblies = [
-        lambda: ledger.assemble(LedgerConfig.embedded(shared.home, shared.url)),
-        lambda: registry.assemble(RegistryConfig.embedded(shared.home, shared.url)),
-        lambda: artifacts.assemble(ArtifactsConfig.embedded(shared.home, shared.url)),
-        lambda: resources.assemble(ResourcesConfig.embedded(shared.home, shared.url)),
-        lambda: executor.assemble(ExecutorConfig.embedded(shared.home, shared.url)),
-    ]
-    return launch(assemblies, name="services", home=shared.home, url=shared.url, admin_url=shared.admin_url)
+    return launch(
+        EmbeddedSettings,
+        lambda shared: [
+            lambda: ledger.assemble(LedgerConfig.embedded(shared.home, shared.url)),
+            lambda: registry.assemble(RegistryConfig.embedded(shared.home, shared.url)),
+            lambda: artifacts.assemble(ArtifactsConfig.embedded(shared.home, shared.url)),
+            lambda: resources.assemble(ResourcesConfig.embedded(shared.home, shared.url)),
+            lambda: executor.assemble(ExecutorConfig.embedded(shared.home, shared.url)),
+        ],
+    )
 
 
 if __name__ == "__main__":

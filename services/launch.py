@@ -7,35 +7,40 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+from services.settings import ServiceSettings
 from theory.core.errors import NotReady, TheoryError
 from theory.wire.identity import ServiceKeys
 from theory.wire.server import ServiceUnit, serve
 from theory.wire.telemetry import configure_logging
 
 Assemble = Callable[[], Awaitable[ServiceUnit]]
+S = TypeVar("S", bound=ServiceSettings)
 
 
-def launch(assemblies: Sequence[Assemble], *, name: str, home: Path, url: str, admin_url: str | None) -> int:
-    """Serve what `assemblies` make at `url` until a signal; returns the exit code.
+def launch(settings: type[S], assemblies: Callable[[S], Sequence[Assemble]]) -> int:
+    """Serve what `assemblies` make of the settings until a signal; returns the exit code.
 
     What cannot start says so in one line and ends with 1.
     """
     try:
         configure_logging()
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(home / f"{name}.lock"):
-            asyncio.run(_serve(assemblies, home=home, url=url, admin_url=admin_url))
+        config = settings.load()
+        config.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(config.home / f"{config.service}.lock"):
+            asyncio.run(_serve(config, assemblies(config)))
     except TheoryError as error:
-        facts = " ".join(f"{key}={value}" for key, value in error.metadata.items())
-        sys.stderr.write(f"error: {error.message} ({error.reason}{' ' if facts else ''}{facts})\n")
+        facts = "".join(f" {key}={value}" for key, value in error.metadata.items())
+        sys.stderr.write(f"error: {error.message} ({error.reason}{facts})\n")
         return 1
     return 0
 
 
-async def _serve(assemblies: Sequence[Assemble], *, home: Path, url: str, admin_url: str | None) -> None:
+async def _serve(config: ServiceSettings, assemblies: Sequence[Assemble]) -> None:
     units = [await assemble() for assemble in assemblies]
-    await serve(units, url=url, admin_url=admin_url, keys=ServiceKeys.load_or_create(home))
+    keys = ServiceKeys.load_or_create(config.home)
+    await serve(units, url=config.url, admin_url=config.admin_url, keys=keys)
 
 
 @contextmanager

@@ -45,10 +45,13 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True, populate_by_name=True, extra="ignore")
 
     service: ClassVar[str]
-    """The service's name, as its variables hold it: `THEORY_<SERVICE>_...`. Its field `url` says where it listens."""
+    """The service's name, as its variables hold it: `THEORY_<SERVICE>_...`."""
 
     home: Annotated[Path, AfterValidator(Path.absolute)] = Field(Path(".theory"), validation_alias="THEORY_HOME")
     """The directory of this installation: state, sockets, keys."""
+
+    url: Url
+    """Where the service listens: `unix:///path` or `grpc://host:port`."""
 
     admin_url: Url | None = None
     """Where health, reflection and metrics are served; None serves health alone, beside the service."""

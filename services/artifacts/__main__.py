@@ -12,10 +12,7 @@ def main() -> int:
     from services.artifacts.config import ArtifactsConfig  # noqa: PLC0415
     from services.launch import launch  # noqa: PLC0415
 
-    config = ArtifactsConfig.load()
-    return launch(
-        [lambda: assemble(config)], name="artifacts", home=config.home, url=config.url, admin_url=config.admin_url
-    )
+    return launch(ArtifactsConfig, lambda config: [lambda: assemble(config)])
 
 
 if __name__ == "__main__":

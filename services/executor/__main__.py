@@ -12,10 +12,7 @@ def main() -> int:
     from services.executor.config import ExecutorConfig  # noqa: PLC0415
     from services.launch import launch  # noqa: PLC0415
 
-    config = ExecutorConfig.load()
-    return launch(
-        [lambda: assemble(config)], name="executor", home=config.home, url=config.url, admin_url=config.admin_url
-    )
+    return launch(ExecutorConfig, lambda config: [lambda: assemble(config)])
 
 
 if __name__ == "__main__":

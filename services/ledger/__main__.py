@@ -12,10 +12,7 @@ def main() -> int:
     from services.ledger.assembly import assemble  # noqa: PLC0415
     from services.ledger.config import LedgerConfig  # noqa: PLC0415
 
-    config = LedgerConfig.load()
-    return launch(
-        [lambda: assemble(config)], name="ledger", home=config.home, url=config.url, admin_url=config.admin_url
-    )
+    return launch(LedgerConfig, lambda config: [lambda: assemble(config)])
 
 
 if __name__ == "__main__":

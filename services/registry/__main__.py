@@ -12,10 +12,7 @@ def main() -> int:
     from services.registry.assembly import assemble  # noqa: PLC0415
     from services.registry.config import RegistryConfig  # noqa: PLC0415
 
-    config = RegistryConfig.load()
-    return launch(
-        [lambda: assemble(config)], name="registry", home=config.home, url=config.url, admin_url=config.admin_url
-    )
+    return launch(RegistryConfig, lambda config: [lambda: assemble(config)])
 
 
 if __name__ == "__main__":

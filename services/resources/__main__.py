@@ -12,10 +12,7 @@ def main() -> int:
     from services.resources.assembly import assemble  # noqa: PLC0415
     from services.resources.config import ResourcesConfig  # noqa: PLC0415
 
-    config = ResourcesConfig.load()
-    return launch(
-        [lambda: assemble(config)], name="resources", home=config.home, url=config.url, admin_url=config.admin_url
-    )
+    return launch(ResourcesConfig, lambda config: [lambda: assemble(config)])
 
 
 if __name__ == "__main__":
