@@ -1,0 +1,167 @@
+"""`theory artifacts`: the files of a world."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from theory.cli.app import add_verb
+from theory.cli.failures import OK, Usage
+from theory.cli.output import Cell
+from theory.cli.session import Session, world_named
+from theory.cli.text import counted, moment, size
+from theory.core.artifact import Artifact
+from theory.core.clock import rfc3339
+from theory.core.jcs import JSON
+from theory.core.world_path import PathPrefix, WorldName, WorldPath
+from theory.sdk.artifacts import ArtifactPut
+from theory.sdk.client import Theory
+from theory.sdk.local_files import content_type_by_name
+from theory.sdk.rpc import unwrapped
+from theory.sdk.views import PlanView
+
+_WORLD = "a world: a plan's id, a shared world's name, or 'latest', the newest plan's"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The verbs of this noun."""
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    ls = add_verb(verbs, "ls", "list what is below a folder of a world", _ls)
+    ls.add_argument("world", metavar="WORLD", help=_WORLD)
+    ls.add_argument("prefix", metavar="PREFIX", nargs="?", help="ends in / (default: the whole world)")
+    get = add_verb(verbs, "get", "copy files, or all below a folder, to this machine", _get)
+    get.add_argument("world", metavar="WORLD", help=_WORLD)
+    get.add_argument("paths", metavar="PATH", nargs="+", help="a World path, or a folder, which ends in /")
+    get.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
+    put = add_verb(verbs, "put", "bind a path to the bytes of a local file", _put)
+    put.add_argument("world", metavar="WORLD", help=_WORLD)
+    put.add_argument("path", metavar="PATH", help="a World path; in a folder, which ends in /, the file keeps its name")
+    put.add_argument("file", metavar="FILE", help="- reads standard input")
+    put.add_argument("--content-type", metavar="TYPE", help="(default: by the file's name)")
+    cat = add_verb(verbs, "cat", "print the bytes of one file", _cat)
+    cat.add_argument("world", metavar="WORLD", help=_WORLD)
+    cat.add_argument("path", metavar="PATH")
+    stat = add_verb(verbs, "stat", "describe files", _stat)
+    stat.add_argument("world", metavar="WORLD", help=_WORLD)
+    stat.add_argument("paths", metavar="PATH", nargs="+")
+
+
+async def _ls(session: Session, options: argparse.Namespace) -> int:
+    prefix = PathPrefix.parse(options.prefix) if options.prefix else None
+    async with session.connect() as theory:
+        world = WorldName.parse(await world_named(theory, options.world))
+        found = [each async for each in theory.artifacts.list(world, prefix)]
+    session.output.table([(size(each.size_bytes), each.content_type, each.path.text) for each in found], [">", "", ""])
+    total = f"{counted(len(found), 'file')}, {size(sum(each.size_bytes for each in found))}"
+    session.output.line(Cell(f"{total} in world {world}", "dim"))
+    session.output.document({"artifacts": [_document(each) for each in found]})
+    return OK
+
+
+async def _get(session: Session, options: argparse.Namespace) -> int:
+    copied: list[tuple[Artifact, Path]] = []
+    async with session.connect() as theory:
+        world = WorldName.parse(await world_named(theory, options.world))
+        for text in options.paths:
+            if text.endswith("/"):
+                prefix = PathPrefix.parse(text)
+                found = [each async for each in theory.artifacts.list(world, prefix)]
+                copied += await copy(theory, found, options.into, below=prefix)
+            else:
+                path = WorldPath.parse(text)
+                found = [await theory.artifacts.stat(world, path)]
+                copied += await copy(theory, found, options.into, below=path.parent)
+    session.output.table([(size(each.size_bytes), str(target)) for each, target in copied], [">", ""])
+    if not copied:
+        session.output.line(f"nothing is there in world {world}")
+    session.output.document({"copied": [{**_document(each), "file": str(target)} for each, target in copied]})
+    return OK
+
+
+async def _put(session: Session, options: argparse.Namespace) -> int:
+    if options.path.endswith("/") and options.file == "-":
+        raise Usage("standard input has no name", "write the whole path")
+    name = Path(options.file).name
+    text = options.path + name if options.path.endswith("/") else options.path
+    path = WorldPath.parse(text)
+    content_type = options.content_type or content_type_by_name(path.name)
+    async with session.connect() as theory:
+        world = WorldName.parse(await world_named(theory, options.world))
+        if options.file == "-":
+            cid = await theory.artifacts.put_blob(sys.stdin.buffer.read())
+        else:
+            cid = await theory.artifacts.upload_file(Path(options.file))
+        artifact = await theory.artifacts.put(world, ArtifactPut(path, cid, content_type))
+    session.output.line(f"{artifact.path}  ", Cell(artifact.cid.text, "dim"), f"  {size(artifact.size_bytes)}")
+    session.output.document(_document(artifact))
+    return OK
+
+
+async def _cat(session: Session, options: argparse.Namespace) -> int:
+    path = WorldPath.parse(options.path)
+    async with session.connect() as theory:
+        world = WorldName.parse(await world_named(theory, options.world))
+        artifact = await theory.artifacts.stat(world, path)
+        session.output.stdout.flush()
+        await theory.artifacts.download(artifact.cid, session.output.stdout.buffer)
+        session.output.stdout.buffer.flush()
+    return OK
+
+
+async def _stat(session: Session, options: argparse.Namespace) -> int:
+    paths = [WorldPath.parse(each) for each in options.paths]
+    async with session.connect() as theory:
+        world = WorldName.parse(await world_named(theory, options.world))
+        found = unwrapped(await theory.artifacts.stat_many(world, paths))
+    for at, each in enumerate(found):
+        if at:
+            session.output.line()
+        facts = [
+            ("path", each.path.text),
+            ("world", each.world.text),
+            ("cid", each.cid.text),
+            ("size", f"{each.size_bytes} bytes"),
+            ("type", each.content_type),
+            ("bound", f"{moment(each.create_time)} UTC"),
+        ]
+        session.output.table([(Cell(name, "dim"), value) for name, value in facts])
+    session.output.document({"artifacts": [_document(each) for each in found]})
+    return OK
+
+
+async def copy(
+    theory: Theory, artifacts: Sequence[Artifact], into: Path, *, below: PathPrefix
+) -> list[tuple[Artifact, Path]]:
+    """Copy artifacts into a folder, called what they are called below `below`; each file appears when it is whole."""
+    copied = []
+    for each in artifacts:
+        target = into / each.path.text.removeprefix(below.text)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}.part")
+        try:
+            with draft.open("wb") as file:
+                await theory.artifacts.download(each.cid, file)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+        copied.append((each, target))
+    return copied
+
+
+async def copy_outputs(theory: Theory, plan: PlanView, into: Path) -> int:
+    """Copy what a plan's executions wrote into a folder, and return how many files that were."""
+    world, below = plan.world, PathPrefix("/artifacts/")
+    paths = [each.path async for execution in theory.executor.executions(plan.plan_id) for each in execution.outputs]
+    found = unwrapped(await theory.artifacts.stat_many(world, paths))
+    return len(await copy(theory, found, into, below=below))
+
+
+def _document(artifact: Artifact) -> dict[str, JSON]:
+    return {
+        "world": artifact.world.text,
+        "path": artifact.path.text,
+        "cid": artifact.cid.text,
+        "size_bytes": artifact.size_bytes,
+        "content_type": artifact.content_type,
+        "create_time": rfc3339(artifact.create_time),
+    }

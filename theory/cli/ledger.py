@@ -1,0 +1,185 @@
+"""`theory ledger`: events, chains, accounts and receipts, as they are stored."""
+
+import argparse
+from collections.abc import AsyncIterator
+
+from theory.cli.app import add_verb
+from theory.cli.failures import FAILED, OK
+from theory.cli.output import Cell
+from theory.cli.session import LATEST, Session, plan_named
+from theory.cli.text import clean, cut, line, usd
+from theory.core import jcs
+from theory.core.chain import Event
+from theory.core.clock import SystemClock
+from theory.core.errors import NotFound, TheoryError
+from theory.core.ids import PlanId
+from theory.core.jcs import JSON
+from theory.core.receipt import Receipt
+from theory.sdk.client import Theory
+from theory.sdk.ledger import EventPage
+
+_CHAIN = "a plan's id, 'latest', or a chain outside plans such as system.artifacts"
+_POLL_S = 0.5
+_BODY_COLUMNS = 100
+_HASH_CHARACTERS = 15
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The verbs of this noun."""
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    tail = add_verb(verbs, "tail", "print the last events of a chain; --json: one line per event", _tail)
+    tail.add_argument("chain", metavar="CHAIN", help=_CHAIN)
+    tail.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="how many (default: 20; 0: all)")
+    tail.add_argument("-f", "--follow", action="store_true", help="go on with what is appended, until Ctrl-C")
+    tail.add_argument("--kind", action="append", default=[], metavar="KIND", help="only these; may be given again")
+    show = add_verb(verbs, "show", "show one event in full; without CHAIN, the chains and their heads", _show)
+    show.add_argument("chain", metavar="CHAIN", nargs="?", help=_CHAIN)
+    show.add_argument("seq", metavar="SEQ", nargs="?", type=int, help="which (default: the last)")
+    receipts = add_verb(verbs, "receipts", "list the receipts of a plan and its account, or show one", _receipts)
+    receipts.add_argument("plan", metavar="PLAN", help="a plan's id, or 'latest'")
+    receipts.add_argument("receipt", metavar="RECEIPT", nargs="?", help="the id of one, b3:...")
+
+
+async def _tail(session: Session, options: argparse.Namespace) -> int:
+    async with session.connect() as theory:
+        chain = await _chain(theory, options.chain)
+        events = [each async for page in theory.ledger.events(chain, kinds=options.kind) for each in page.events]
+        seq = events[-1].seq if events else 0
+        for each in events[-options.lines :]:
+            _tell(session, each)
+        while options.follow:
+            session.output.stdout.flush()
+            await SystemClock().sleep(_POLL_S)
+            async for page in theory.ledger.events(chain, seq, kinds=options.kind):
+                for each in page.events:
+                    _tell(session, each)
+                    seq = each.seq
+    return OK
+
+
+async def _show(session: Session, options: argparse.Namespace) -> int:
+    async with session.connect() as theory:
+        if options.chain is None:
+            heads = [each async for each in theory.ledger.chains()]
+            session.output.table(
+                [(each.plan_id, str(each.seq), each.this_hash) for each in heads], ["chain", ">events", "head"]
+            )
+            session.output.document(
+                {"chains": [{"chain": each.plan_id, "seq": each.seq, "this_hash": each.this_hash} for each in heads]}
+            )
+            return OK
+        chain = await _chain(theory, options.chain)
+        event = await _event(theory.ledger.events(chain, (options.seq or 1) - 1), options.seq)
+    if event is None:
+        session.output.note(f"the chain {clean(chain)} has no event {options.seq or ''}".rstrip())
+        return FAILED
+    facts = [
+        ("chain", event.plan_id),
+        ("seq", str(event.seq)),
+        ("kind", event.kind),
+        ("time", event.ts),
+        ("event id", event.event_id),
+        ("prev_hash", event.prev_hash),
+        ("this_hash", event.this_hash),
+    ]
+    session.output.table([(Cell(name, "dim"), value) for name, value in facts])
+    session.output.table([(Cell(f"  {name}", "dim"), _text(value)) for name, value in event.body.items()])
+    session.output.document(_event_document(event))
+    return OK
+
+
+async def _receipts(session: Session, options: argparse.Namespace) -> int:
+    async with session.connect() as theory:
+        if options.receipt is not None:
+            (receipt,) = await theory.ledger.get_receipts([options.receipt])
+            if isinstance(receipt, TheoryError):
+                raise receipt
+            session.output.table([(Cell(name, "dim"), _text(value)) for name, value in receipt.document.items()])
+            session.output.document({"receipt_id": receipt.receipt_id, "document": receipt.document})
+            return OK
+        plan_id = await plan_named(theory, options.plan)
+        receipts = [each async for each in theory.ledger.receipts(plan_id)]
+        account = await _account(theory, plan_id)
+    rows = [
+        (each.receipt_id, each.kind, each.execution_id.removeprefix(f"{plan_id}."), str(each.attempt_idx), *_said(each))
+        for each in receipts
+    ]
+    session.output.table(rows, ["receipt", "kind", "execution", ">attempt", "outcome", ">amount"])
+    if account is not None:
+        session.output.line()
+        session.output.line(
+            f"account: {usd(account['spent_usd_micro'])} spent, {usd(account['reserved_usd_micro'])} reserved, "
+            f"{usd(account['debt_usd_micro'])} debt, of at most {usd(account['cap_usd_micro'])}"
+        )
+    documents: list[JSON] = [
+        {"receipt_id": each.receipt_id, "kind": each.kind, "document": each.document} for each in receipts
+    ]
+    session.output.document({"account": account, "receipts": documents})
+    return OK
+
+
+async def _account(theory: Theory, plan_id: PlanId) -> dict[str, int] | None:
+    try:
+        budget = await theory.ledger.get_budget(plan_id)
+    except NotFound:
+        return None
+    return {
+        "cap_usd_micro": budget.cap_usd_micro,
+        "reserved_usd_micro": budget.reserved_usd_micro,
+        "spent_usd_micro": budget.spent_usd_micro,
+        "debt_usd_micro": budget.debt_usd_micro,
+    }
+
+
+async def _chain(theory: Theory, name: str) -> str:
+    return (await plan_named(theory, name)).text if name == LATEST else name
+
+
+async def _event(pages: AsyncIterator[EventPage], seq: int | None) -> Event | None:
+    """The event with this number, the first that is read; or the last of all."""
+    last = None
+    async for page in pages:
+        if page.events:
+            if seq is not None:
+                return page.events[0] if page.events[0].seq == seq else None
+            last = page.events[-1]
+    return last
+
+
+def _said(receipt: Receipt) -> tuple[str | Cell, str]:
+    if receipt.kind == "reserve":
+        amount = receipt.document["usd_micro"]
+        return "", usd(amount) if isinstance(amount, int) else ""
+    budget = receipt.document["budget"]
+    spent = budget["spent_usd_micro"] if isinstance(budget, dict) else 0
+    style = "green" if receipt.outputs or receipt.outcome == "succeeded" else "red"
+    return Cell(receipt.outcome.value, style), usd(spent) if isinstance(spent, int) else ""
+
+
+def _tell(session: Session, event: Event) -> None:
+    body = cut(line("  ".join(_short(event, name, value) for name, value in event.body.items())), _BODY_COLUMNS)
+    session.output.line(f"{event.seq:>6}  {event.ts}  ", Cell(f"{event.kind:<22}", "cyan"), f"  {body}")
+    session.output.record(_event_document(event))
+
+
+def _short(event: Event, name: str, value: JSON) -> str:
+    """One value of a body: ids without the plan's own, and the beginning of a hash."""
+    text = _text(value).removeprefix(f"{event.plan_id}.")
+    return f"{name}={text[:_HASH_CHARACTERS]}…" if text.startswith(("b3:", "sha256:")) else f"{name}={text}"
+
+
+def _event_document(event: Event) -> dict[str, JSON]:
+    return {
+        "chain": event.plan_id,
+        "seq": event.seq,
+        "kind": event.kind,
+        "ts": event.ts,
+        "event_id": event.event_id,
+        "prev_hash": event.prev_hash,
+        "this_hash": event.this_hash,
+        "body": event.body,
+    }
+
+
+def _text(value: JSON) -> str:
+    return value if isinstance(value, str) else jcs.canonical(value).decode()

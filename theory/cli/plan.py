@@ -1,0 +1,159 @@
+"""`theory plan`: what was submitted, how far it got, and why each execution ran or did not."""
+
+import argparse
+
+from theory.cli.app import add_verb
+from theory.cli.failures import FAILED, OK
+from theory.cli.follow import concluded, follow, progress_document
+from theory.cli.output import Cell, Output
+from theory.cli.progress import Progress
+from theory.cli.session import Session, plan_named
+from theory.cli.summary import STYLE_BY_STATE, failure_text, result, tell, why
+from theory.cli.text import between, clean, moment, size, usd
+from theory.core.clock import SystemClock
+from theory.core.errors import NotFound
+from theory.core.jcs import JSON
+from theory.sdk.client import Theory
+from theory.sdk.views import ExecutionView, PlanState, PlanView
+
+_PLAN = "a plan's id, or 'latest'"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The verbs of this noun."""
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    ls = add_verb(verbs, "ls", "list plans, the newest first", _ls)
+    ls.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
+    show = add_verb(verbs, "show", "show a plan: its executions, its cost, its outputs", _show)
+    show.add_argument("plan", metavar="PLAN", help=_PLAN)
+    executions = add_verb(verbs, "executions", "list the executions of a plan, or show one", _executions)
+    executions.add_argument("plan", metavar="PLAN", help=_PLAN)
+    executions.add_argument("execution", metavar="EXECUTION", nargs="?", help="such as report, or render.3")
+    explain = add_verb(verbs, "explain", "say why each execution ran, or did not have to", _explain)
+    explain.add_argument("plan", metavar="PLAN", help=_PLAN)
+    watch = add_verb(verbs, "watch", "follow a plan to its end; 1 where it fails; --json: one line per change", _watch)
+    watch.add_argument("plan", metavar="PLAN", help=_PLAN)
+
+
+async def _ls(session: Session, options: argparse.Namespace) -> int:
+    async with session.connect() as theory:
+        plans = [each async for each in theory.executor.list_plans(limit=options.limit)]
+    session.output.table(
+        [
+            (
+                each.plan_id.text,
+                each.name,
+                Cell(each.state.value, STYLE_BY_STATE.get(each.state, "")),
+                str(each.execution_count),
+                moment(each.create_time),
+                between(each.create_time, each.finish_time),
+            )
+            for each in plans
+        ],
+        ["plan", "name", "state", ">executions", "submitted (utc)", ">took"],
+    )
+    if not plans:
+        session.output.line("no plan was submitted yet: 'theory run PLAN.yaml' submits one")
+    session.output.document({"plans": [each.to_document() for each in plans]})
+    return OK
+
+
+async def _show(session: Session, options: argparse.Namespace) -> int:
+    progress = await _read(session, options)
+    plan = progress.plan
+    tell(progress, session.output)
+    session.output.line()
+    facts = [("submitted", f"{moment(plan.create_time)} UTC"), ("world", plan.world.text)]
+    facts += [("snapshot", plan.snapshot_id)] if plan.snapshot_id else []
+    session.output.table([(Cell(name, "dim"), value) for name, value in facts], indent=2)
+    session.output.document(progress_document(progress))
+    return OK
+
+
+async def _executions(session: Session, options: argparse.Namespace) -> int:
+    progress = await _read(session, options)
+    if options.execution is not None:
+        wanted = {options.execution, f"{progress.plan.plan_id}.{options.execution}"}
+        found = [each for each in progress.executions if each.execution_id.text in wanted or each.name in wanted]
+        if not found:
+            message = f"the plan has no execution {clean(options.execution)}"
+            raise NotFound("EXECUTION_UNKNOWN", message, execution_id=options.execution)
+        _tell_execution(found[0], session.output)
+        session.output.document(found[0].to_document())
+        return OK
+    rows = [
+        (
+            each.name,
+            each.processor.text,
+            each.runtime,
+            Cell(each.state.value, STYLE_BY_STATE.get(each.state, "")),
+            str(each.attempt_idx + 1) if each.epoch else "",
+            between(each.start_time, each.finish_time),
+            usd(each.cost_usd_micro),
+            each.receipt_id or "",
+        )
+        for each in progress.executions
+    ]
+    head = ["execution", "processor", "runtime", "state", ">attempts", ">time", ">cost", "receipt"]
+    session.output.table(rows, head)
+    session.output.document({"executions": [each.to_document() for each in progress.executions]})
+    return OK
+
+
+async def _explain(session: Session, options: argparse.Namespace) -> int:
+    progress = await _read(session, options)
+    rows: list[tuple[str | Cell, ...]] = []
+    documents: list[JSON] = []
+    for each in progress.executions:
+        differences = each.memo.differences if each.memo is not None and not each.memo.hit else ()
+        first, *others = differences or (why(each),)
+        rows.append((each.name, result(each), f"{first} differed" if differences else first))
+        rows += [("", "", f"{other} differed") for other in others]
+        memo = None if each.memo is None else each.memo.to_document()
+        documents.append({"execution_id": each.execution_id.text, "state": each.state.value, "memo": memo})
+    session.output.table(rows, ["execution", "result", "why"])
+    session.output.document({"executions": documents})
+    return OK
+
+
+async def _watch(session: Session, options: argparse.Namespace) -> int:
+    async with session.connect() as theory:
+        plan = await theory.executor.get_plan(await plan_named(theory, options.plan))
+        progress = await follow(session, theory, plan, records=True)
+    if session.output.as_json:
+        return OK if progress.plan.state is PlanState.SUCCEEDED else FAILED
+    return concluded(session, progress)
+
+
+async def _read(session: Session, options: argparse.Namespace) -> Progress:
+    async with session.connect() as theory:
+        return await read_progress(theory, await theory.executor.get_plan(await plan_named(theory, options.plan)))
+
+
+async def read_progress(theory: Theory, plan: PlanView) -> Progress:
+    """The plan with its executions as they stand now."""
+    return Progress(plan, [each async for each in theory.executor.executions(plan.plan_id)], SystemClock())
+
+
+def _tell_execution(execution: ExecutionView, output: Output) -> None:
+    state = Cell(execution.state.value, f"{STYLE_BY_STATE.get(execution.state, '')} bold".strip())
+    output.line(execution.execution_id.text, " ", state)
+    facts = [
+        ("processor", execution.processor.text),
+        ("runtime", execution.runtime),
+        ("why", why(execution)),
+        ("failure", failure_text(execution.failure) if execution.failure else ""),
+        ("attempts", str(execution.attempt_idx + 1) if execution.epoch else ""),
+        ("time", between(execution.start_time, execution.finish_time)),
+        ("cost", usd(execution.cost_usd_micro)),
+        ("memo key", execution.memo.memo_key if execution.memo else ""),
+        ("receipt", execution.receipt_id or ""),
+    ]
+    output.table([(Cell(name, "dim"), value) for name, value in facts if value], indent=2)
+    if execution.outputs:
+        output.line()
+        output.table(
+            [(each.path.text, size(each.size_bytes), each.content_type) for each in execution.outputs], indent=2
+        )
+    for written in clean(execution.log_tail).splitlines():
+        output.line(Cell(f"  | {written}", "dim"))

@@ -1,0 +1,90 @@
+"""What a command works with: where the services are, where results go, and the client that talks to them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from theory.cli.environment import SERVICES, Environment
+from theory.cli.output import Output
+from theory.wire.home import socket_url
+
+if TYPE_CHECKING:
+    from theory.core.ids import PlanId
+    from theory.sdk.client import Theory
+
+EMBEDDED = "theory"
+"""What the socket of all five services is called."""
+LATEST = "latest"
+"""Stands for the newest plan wherever a plan is named; no plan id looks like it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One command and its surroundings."""
+
+    environment: Environment
+    output: Output
+    home: Path
+    url: str | None
+    """What `--url` says; it wins over everything else."""
+
+    def url_of(self, service: str) -> str:
+        """Where `service` answers: `--url`, then its own variable, then `THEORY_URL`, then its socket in the home."""
+        given = self.url or self.environment.url_by_service.get(service) or self.environment.url
+        return given or self._socket(service)
+
+    def listening(self, service: str) -> bool:
+        """Whether it makes sense to ask: a socket that is not there cannot answer."""
+        url = self.url_of(service)
+        return not url.startswith("unix:") or _exists(url)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator["Theory"]:
+        """The client of the five services. Nothing is sent before something is asked."""
+        from theory.sdk.client import Theory
+
+        urls = {service: self.url_of(service) for service in SERVICES}
+        async with Theory.connect(urls["executor"], url_by_service=urls, token=self._token(urls)) as theory:
+            yield theory
+
+    def _socket(self, service: str) -> str:
+        """The socket of all five; where there is only one of the service alone, that."""
+        shared, alone = socket_url(self.home, EMBEDDED), socket_url(self.home, service)
+        return alone if _exists(alone) and not _exists(shared) else shared
+
+    def _token(self, urls: dict[str, str]) -> str | None:
+        """The client's token, where an address asks for one; None where the home has no key."""
+        if all(url.startswith("unix:") for url in urls.values()):
+            return None
+        from theory.core.errors import NotFound
+        from theory.wire.identity import Role, ServiceKeys
+
+        try:
+            return ServiceKeys.load(self.home).token_of(Role.CLIENT)
+        except NotFound:
+            return None
+
+
+def _exists(url: str) -> bool:
+    return Path(url.removeprefix("unix://")).exists()
+
+
+async def plan_named(theory: "Theory", name: str) -> "PlanId":
+    """The plan that was named on the command line: its id, or `latest`."""
+    from theory.core.errors import NotFound
+    from theory.core.ids import PlanId
+
+    if name != LATEST:
+        return PlanId.parse(name)
+    async for plan in theory.executor.list_plans(limit=1):
+        return plan.plan_id
+    raise NotFound("PLAN_UNKNOWN", "no plan was submitted yet")
+
+
+async def world_named(theory: "Theory", name: str) -> str:
+    """The world that was named on the command line: its name, or `latest`, the newest plan's."""
+    if name != LATEST:
+        return name
+    return (await theory.executor.get_plan(await plan_named(theory, name))).world.text

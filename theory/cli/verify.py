@@ -1,0 +1,131 @@
+"""`theory verify`: what the ledger, the receipts and the stored bytes say, recomputed."""
+
+import argparse
+from collections.abc import AsyncIterator, Mapping
+
+from theory.cli.app import Raw
+from theory.cli.failures import EXIT_CODES, OK, UNVERIFIED, Usage
+from theory.cli.output import Cell
+from theory.cli.session import Session, plan_named
+from theory.cli.text import counted, size
+from theory.core.audit import Fault
+from theory.core.jcs import JSON
+from theory.sdk.client import Theory
+from theory.sdk.verify import AnyFault, ArtifactFault, Verification, verify_all, verify_plan
+
+_ABOUT = """Recomputes every hash of a chain and its links, every receipt from its bytes, the account from the
+events, and the CID of every output; names each event, receipt and artifact that is not what it says.
+Without PLAN it looks at every chain that there is.
+
+It cannot find a consistent rewrite of everything by someone who controls the ledger's database, unless a
+head or a receipt from before is kept elsewhere ('theory ledger show' prints the heads)."""
+
+_SENTENCE_BY_WORD: Mapping[str, str] = {
+    "HASH": "the stored bytes do not have the stored hash",
+    "TEXT": "the stored bytes are no canonical JSON",
+    "FIELDS": "what stands beside the hashed bytes says something else",
+    "CHAIN": "the event belongs to another chain",
+    "SEQ": "an event is missing, repeated or out of order before this one",
+    "LINK": "it does not continue the event before it",
+    "HEAD": "the chain does not end where the ledger says",
+    "RECEIPT_HASH": "the stored bytes have another name",
+    "RECEIPT_TEXT": "the stored bytes are no receipt",
+    "RECEIPT_FIELDS": "what stands beside the receipt says something else",
+    "RECEIPT_POSITION": "the event that it names is not the first that carries it",
+    "RECEIPT_MISSING": "an event carries it, and it is not there",
+    "RECEIPT_UNRECORDED": "no event of the chain carries it",
+    "BUDGET": "the account is not what the events add up to",
+    "UNBOUND": "nothing is at the path",
+    "BOUND_ELSEWHERE": "the path is bound to other bytes",
+    "BLOB_UNKNOWN": "the bytes are gone",
+    "BLOB_CORRUPT": "the stored bytes have another CID",
+    "STORE_CORRUPT": "the database is damaged",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.description, parser.epilog, parser.formatter_class = _ABOUT, EXIT_CODES, Raw
+    parser.add_argument("plan", metavar="PLAN", nargs="?", help="a plan's id, 'latest', or system.<service>")
+    parser.add_argument("--all", action="store_true", help="every chain (the default without PLAN)")
+    parser.set_defaults(run=_verify)
+
+
+async def _verify(session: Session, options: argparse.Namespace) -> int:
+    if options.plan is not None and options.all:
+        raise Usage("--all and a plan exclude each other", "theory verify PLAN, or theory verify --all")
+    results: list[Verification] = []
+    async with session.connect() as theory:
+        async for result in _results(theory, options.plan):
+            results.append(result)
+            _tell(session, result)
+    faults = sum(len(each.faults) for each in results)
+    looked_at = (
+        f"{counted(sum(each.events for each in results), 'event')}, "
+        f"{counted(sum(each.receipts for each in results), 'receipt')}, "
+        f"{counted(sum(each.artifacts for each in results), 'artifact')}, "
+        f"{size(sum(each.bytes_hashed for each in results))} hashed"
+    )
+    verdict = Cell(counted(faults, "fault"), "red bold") if faults else Cell("verified", "green bold")
+    session.output.line(verdict, f": {looked_at}")
+    session.output.document({"verified": not faults, "chains": [_document(each) for each in results]})
+    return UNVERIFIED if faults else OK
+
+
+async def _results(theory: Theory, plan: str | None) -> AsyncIterator[Verification]:
+    if plan is None:
+        async for each in verify_all(theory):
+            yield each
+    elif plan.startswith("system."):
+        yield await verify_plan(theory, plan)
+    else:
+        yield await verify_plan(theory, (await plan_named(theory, plan)).text)
+
+
+def _tell(session: Session, result: Verification) -> None:
+    verdict = Cell("ok   ", "green") if result.ok else Cell("fault", "red")
+    parts = [counted(result.events, "event")]
+    parts += [counted(result.receipts, "receipt")] if result.receipts else []
+    parts += [counted(result.artifacts, "artifact")] if result.artifacts else []
+    session.output.line(verdict, f"  {result.chain:<28}  ", Cell(", ".join(parts), "dim"))
+    for fault in result.faults:
+        session.output.line("       ", Cell(_place(fault), "red"), f": {fault.what}, {sentence(fault)}")
+
+
+def sentence(fault: AnyFault) -> str:
+    """What is wrong, in words."""
+    if isinstance(fault, ArtifactFault) and fault.what == "FIELDS":
+        return "its size or content type is not what the receipt says"
+    return _SENTENCE_BY_WORD.get(fault.what, "it cannot be read")
+
+
+def _place(fault: AnyFault) -> str:
+    match fault:
+        case ArtifactFault(world, path, cid):
+            return f"artifact {path} in world {world} ({cid})"
+        case Fault(receipt_id=str(receipt_id)) if receipt_id:
+            return f"receipt {receipt_id} of {fault.plan_id}" + (f" (event {fault.seq})" if fault.seq else "")
+        case Fault(seq=seq) if seq:
+            return f"event {seq} of {fault.plan_id}"
+        case _:
+            return f"chain {fault.plan_id}"
+
+
+def _document(result: Verification) -> dict[str, JSON]:
+    return {
+        "chain": result.chain,
+        "verified": result.ok,
+        "events": result.events,
+        "receipts": result.receipts,
+        "artifacts": result.artifacts,
+        "bytes_hashed": result.bytes_hashed,
+        "faults": [_fault_document(each) for each in result.faults],
+    }
+
+
+def _fault_document(fault: AnyFault) -> dict[str, JSON]:
+    if isinstance(fault, ArtifactFault):
+        place: dict[str, JSON] = {"world": fault.world, "path": fault.path, "cid": fault.cid}
+    else:
+        place = {"chain": fault.plan_id, "seq": fault.seq or None, "receipt_id": fault.receipt_id or None}
+    return {"what": fault.what, "message": sentence(fault), **place}

@@ -1,0 +1,146 @@
+"""The executor's client: plans are submitted, read and watched; a watch outlives the connections it runs on."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+
+import grpc
+
+from theory.api.executor.v1 import executor_pb2
+from theory.api.executor.v1.executor_pb2_grpc import ExecutorServiceStub
+from theory.core.clock import Clock, SystemClock
+from theory.core.errors import TheoryError, Unavailable
+from theory.core.ids import ExecutionId, IdSource, PlanId, RequestId, SystemIds
+from theory.core.plan import PlanSpec
+from theory.sdk.plan_messages import (
+    capabilities_from_proto,
+    change_from_proto,
+    execution_from_proto,
+    plan_from_proto,
+    spec_to_proto,
+)
+from theory.sdk.views import ExecutionView, ExecutorCapabilities, PlanChange, PlanView
+from theory.wire.channel import call, stream
+
+PATIENCE_S = 60.0
+"""How long a watch goes on asking while nothing answers."""
+SUBMIT_TIMEOUT_S = 120.0
+
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 5.0
+_PAGE_SIZE = 1000
+
+
+class ExecutorClient:
+    """Plans and their executions. Every method raises only `TheoryError`, or `TimeoutError`."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, clock: Clock | None = None, ids: IdSource | None = None) -> None:
+        self._stub = ExecutorServiceStub(channel)
+        self._clock = clock or SystemClock()
+        self._ids = ids or SystemIds()
+
+    async def capabilities(self) -> ExecutorCapabilities:
+        """Which runtimes answer, and which limits hold."""
+        response = await call(self._stub.GetCapabilities, executor_pb2.GetCapabilitiesRequest())
+        return capabilities_from_proto(response)
+
+    async def submit(self, spec: PlanSpec, request_id: RequestId | None = None) -> PlanView:
+        """Record a plan whose files are uploaded; the work goes on by itself.
+
+        Idempotent by `request_id`; without one each call is a new plan. `Invalid` with `field`; `NotFound`
+        (`SPEC_UNKNOWN`, `BLOB_UNKNOWN`, `SECRET_UNKNOWN`); `NotReady` (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`,
+        `BUDGET_INSUFFICIENT`); `AlreadyExists` (`REQUEST_ID_TAKEN`).
+        """
+        request = executor_pb2.SubmitPlanRequest(
+            request_id=(request_id or self._ids.request_id()).text, spec=spec_to_proto(spec)
+        )
+        response = await call(self._stub.SubmitPlan, request, timeout_s=SUBMIT_TIMEOUT_S)
+        return plan_from_proto(response.plan)
+
+    async def get_plan(self, plan_id: PlanId) -> PlanView:
+        """The plan as it stands; `NotFound` (`PLAN_UNKNOWN`)."""
+        response = await call(self._stub.GetPlan, executor_pb2.GetPlanRequest(plan_id=plan_id.text))
+        return plan_from_proto(response.plan)
+
+    async def list_plans(self, *, limit: int | None = None) -> AsyncIterator[PlanView]:
+        """Plans, the newest first; all of them, or the first `limit`."""
+        token, left = "", limit
+        while left is None or left > 0:
+            size = _PAGE_SIZE if left is None else min(left, _PAGE_SIZE)
+            request = executor_pb2.ListPlansRequest(page_size=size, page_token=token)
+            response = await call(self._stub.ListPlans, request)
+            for message in response.plans:
+                yield plan_from_proto(message)
+            left = None if left is None else left - len(response.plans)
+            if not (token := response.next_page_token):
+                return
+
+    async def get_execution(self, execution_id: ExecutionId) -> ExecutionView:
+        """The execution as it stands; `NotFound` (`EXECUTION_UNKNOWN`)."""
+        request = executor_pb2.GetExecutionRequest(execution_id=execution_id.text)
+        return execution_from_proto((await call(self._stub.GetExecution, request)).execution)
+
+    async def executions(self, plan_id: PlanId) -> AsyncIterator[ExecutionView]:
+        """The executions of a plan in the order of its transitions and items; `NotFound` (`PLAN_UNKNOWN`)."""
+        token = ""
+        while True:
+            request = executor_pb2.ListExecutionsRequest(plan_id=plan_id.text, page_size=_PAGE_SIZE, page_token=token)
+            response = await call(self._stub.ListExecutions, request)
+            for message in response.executions:
+                yield execution_from_proto(message)
+            if not (token := response.next_page_token):
+                return
+
+    async def watch(
+        self,
+        plan_id: PlanId,
+        after_seq: int = 0,
+        *,
+        patience_s: float = PATIENCE_S,
+        on_break: Callable[[Exception], None] | None = None,
+    ) -> AsyncIterator[PlanChange]:
+        """The changes of a plan behind `after_seq`, in order and at least once each, until the plan has ended.
+
+        Attaches again after any break, and tells `on_break` of it; `Unavailable` once nothing has answered for
+        `patience_s`. Leaving the iteration ends the watch, never the plan. `NotFound` (`PLAN_UNKNOWN`).
+        """
+        pause_s, heard_at = _FIRST_PAUSE_S, self._clock.monotonic()
+        while True:
+            before, ended = after_seq, False
+            try:
+                async with aclosing(self._attached(plan_id, after_seq)) as changes:
+                    async for change in changes:
+                        after_seq, ended = change.seq, change.plan.state.terminal
+                        pause_s, heard_at = _FIRST_PAUSE_S, self._clock.monotonic()
+                        yield change
+                if ended or (after_seq == before and (await self.get_plan(plan_id)).state.terminal):
+                    return
+                heard_at = self._clock.monotonic()
+            except (Unavailable, TimeoutError, asyncio.CancelledError) as error:
+                if _cancelled_here():
+                    raise
+                if self._clock.monotonic() - heard_at >= patience_s:
+                    raise _lost(error) from error
+                if on_break is not None and isinstance(error, Exception):
+                    on_break(error)
+            if after_seq == before:
+                # A stream that ends without a word must not be asked again and again at once.
+                await self._clock.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _attached(self, plan_id: PlanId, after_seq: int) -> AsyncGenerator[PlanChange, None]:
+        """One attachment, to its end or break."""
+        request = executor_pb2.WatchPlanRequest(plan_id=plan_id.text, after_seq=after_seq)
+        async with stream(self._stub.WatchPlan, request) as messages:
+            async for message in messages:
+                yield change_from_proto(message)
+
+
+def _cancelled_here() -> bool:
+    """Whether it is this task that is to end; a server that goes away cancels its calls, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _lost(error: BaseException) -> TheoryError:
+    return error if isinstance(error, TheoryError) else Unavailable("SERVICE_UNREACHABLE", "the executor went away")

@@ -1,0 +1,262 @@
+"""Verification of what a plan left behind: its chain, its receipts, its account, and the bytes that they name."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from theory.core.artifact import Artifact
+from theory.core.audit import Fault
+from theory.core.chain import Event
+from theory.core.cid import Cid
+from theory.core.errors import Corrupt, NotFound, TheoryError
+from theory.core.ids import PlanId
+from theory.core.receipt import AttemptOutcome, Receipt
+from theory.core.world_path import WorldName, WorldPath
+from theory.sdk.client import Theory
+from theory.sdk.rpc import fitting
+
+MAX_INLINE_BYTES = 1024 * 1024
+"""Larger blobs are read as a stream."""
+_MAX_ITEMS = 1_000
+_HELD_BYTES = 32 * MAX_INLINE_BYTES
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFault:
+    """One artifact that is not what the ledger says.
+
+    `what` is `UNBOUND` (nothing is at the path), `BOUND_ELSEWHERE` (another CID is), `FIELDS` (size or content type say
+    something else), `BLOB_UNKNOWN` (the bytes are gone), or `BLOB_CORRUPT` (the bytes have another CID).
+    """
+
+    world: str
+    path: str
+    cid: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.world} {self.path} {self.cid}: {self.what}"
+
+
+AnyFault: TypeAlias = Fault | ArtifactFault
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was looked at, and everything that is wrong with it."""
+
+    chain: str
+    """The plan's id, or `system.<service>`."""
+    events: int
+    receipts: int
+    artifacts: int
+    bytes_hashed: int
+    """Of distinct contents."""
+    faults: tuple[AnyFault, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+
+async def verify_plan(theory: Theory, plan_id: str) -> Verification:
+    """Recompute everything that the chain of a plan, or `system.<service>`, says.
+
+    The chain, link by link; every receipt by its bytes, and that each is named by the chain and the other way round;
+    the account; of every output of a succeeded final receipt, and of every file that was written directly, that the
+    path is bound to its CID and that the bytes have it. Only bytes count: no service is taken at its word. Of a plan
+    that goes on, outputs that are settled and not bound yet are passed over.
+
+    Damage is a fault and no error. `NotFound` (`PLAN_UNKNOWN`) where the chain is empty; `Unavailable` where a service
+    is away.
+    """
+    faults: list[AnyFault] = [*await _ledger_faults(theory, plan_id)]
+    claims = await _read_claims(theory, plan_id)
+    if not (claims.events or faults):
+        raise NotFound("PLAN_UNKNOWN", f"the ledger has no chain {plan_id}", plan_id=plan_id)
+    checking = _Checking(theory)
+    await checking.check(claims.claimed)
+    if any(each.what == "UNBOUND" for each in checking.faults) and await _goes_on(theory, plan_id):
+        checking.faults = [each for each in checking.faults if each.what != "UNBOUND"]
+    return Verification(
+        chain=plan_id,
+        events=claims.events,
+        receipts=claims.receipts,
+        artifacts=len(claims.claimed),
+        bytes_hashed=checking.bytes_hashed,
+        faults=(*faults, *checking.faults),
+    )
+
+
+async def verify_all(theory: Theory) -> AsyncIterator[Verification]:
+    """`verify_plan` of every chain that the ledger has, those of the services included, in order of id."""
+    chains = [head.plan_id async for head in theory.ledger.chains()]
+    for chain in chains:
+        yield await verify_plan(theory, chain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What the ledger says of a path; None where it does not say."""
+
+    world: WorldName
+    path: WorldPath
+    cid: Cid
+    size_bytes: int | None
+    content_type: str | None
+
+
+@dataclass(slots=True)
+class _Claims:
+    events: int = 0
+    receipts: int = 0
+    by_place: dict[tuple[WorldName, WorldPath, Cid], _Claim] = field(default_factory=dict)
+
+    @property
+    def claimed(self) -> Sequence[_Claim]:
+        return list(self.by_place.values())
+
+    def add(self, claim: _Claim) -> None:
+        place = (claim.world, claim.path, claim.cid)
+        if place not in self.by_place or claim.content_type is not None:
+            self.by_place[place] = claim
+
+
+async def _ledger_faults(theory: Theory, plan_id: str) -> list[Fault]:
+    try:
+        return await theory.ledger.verify_plan(plan_id)
+    except Corrupt as error:
+        return [Fault(plan_id, error.reason)]
+
+
+async def _read_claims(theory: Theory, plan_id: str) -> _Claims:
+    """What the chain and the receipts that it names say about paths; damage is told by `_ledger_faults`."""
+    claims = _Claims()
+    receipt_ids: dict[str, None] = {}
+    try:
+        async for page in theory.ledger.events(plan_id):
+            claims.events += len(page.events)
+            for event in page.events:
+                if (claim := _written(event)) is not None:
+                    claims.add(claim)
+                if isinstance(receipt_id := event.body.get("receipt_id"), str):
+                    receipt_ids[receipt_id] = None
+    except Corrupt:
+        return claims
+    for answer in await _each(list(receipt_ids), theory.ledger.get_receipts):
+        if isinstance(answer, Receipt):
+            claims.receipts += 1
+            for claim in _settled(answer):
+                claims.add(claim)
+    return claims
+
+
+def _written(event: Event) -> _Claim | None:
+    if event.kind != "artifact.written":
+        return None
+    match event.body:
+        case {"world": str(world), "path": str(path), "cid": str(cid), "size": int(size)}:
+            try:
+                return _Claim(WorldName.parse(world), WorldPath.parse(path), Cid.parse(cid), size, None)
+            except TheoryError:
+                return None
+    return None
+
+
+def _settled(receipt: Receipt) -> Iterator[_Claim]:
+    if receipt.kind != "settle" or not receipt.final or receipt.outcome is not AttemptOutcome.SUCCEEDED:
+        return
+    world = receipt.document.get("world")
+    name = WorldName.parse(world if isinstance(world, str) else receipt.plan_id)
+    for each in receipt.outputs:
+        yield _Claim(name, each.path, each.cid, each.size_bytes, each.content_type)
+
+
+class _Checking:
+    """Looks at what is bound, and at the bytes behind it, each content once."""
+
+    def __init__(self, theory: Theory) -> None:
+        self._artifacts = theory.artifacts
+        self.faults: list[ArtifactFault] = []
+        self.bytes_hashed = 0
+
+    async def check(self, claims: Sequence[_Claim]) -> None:
+        """Find everything that is wrong with these claims."""
+        by_world: dict[WorldName, list[_Claim]] = {}
+        for claim in claims:
+            by_world.setdefault(claim.world, []).append(claim)
+        for world, claimed in by_world.items():
+            bound = await _each([each.path for each in claimed], partial(self._artifacts.stat_many, world))
+            for claim, artifact in zip(claimed, bound, strict=True):
+                if what := _what_is_wrong(claim, artifact):
+                    self._add(claim, what)
+        await self._check_bytes(claims)
+
+    async def _check_bytes(self, claims: Sequence[_Claim]) -> None:
+        by_cid: dict[Cid, list[_Claim]] = {}
+        for claim in claims:
+            by_cid.setdefault(claim.cid, []).append(claim)
+        size_by_cid = {cid: claimed[0].size_bytes or 0 for cid, claimed in by_cid.items()}
+        small = [cid for cid, size in size_by_cid.items() if size <= MAX_INLINE_BYTES]
+        for batch in fitting(small, max_items=_MAX_ITEMS, max_bytes=_HELD_BYTES, size_of=size_by_cid.__getitem__):
+            for cid, answer in zip(batch, await _each(batch, self._artifacts.get_blobs_many), strict=True):
+                if isinstance(answer, bytes):
+                    self.bytes_hashed += len(answer)
+                    del by_cid[cid]
+        # The large ones; and those that were refused, for the reason.
+        for cid, claimed in by_cid.items():
+            if (what := await self._stream(cid)) is not None:
+                for claim in claimed:
+                    self._add(claim, what)
+
+    async def _stream(self, cid: Cid) -> str | None:
+        try:
+            with Path(os.devnull).open("wb") as nowhere:  # noqa: ASYNC230 - a device that never waits
+                self.bytes_hashed += await self._artifacts.download(cid, nowhere)
+        except (Corrupt, NotFound) as error:
+            return error.reason
+        return None
+
+    def _add(self, claim: _Claim, what: str) -> None:
+        self.faults.append(ArtifactFault(claim.world.text, claim.path.text, claim.cid.text, what))
+
+
+def _what_is_wrong(claim: _Claim, found: Artifact | TheoryError) -> str | None:
+    if isinstance(found, NotFound):
+        return "UNBOUND"
+    if isinstance(found, TheoryError):
+        return found.reason
+    if found.cid != claim.cid:
+        return "BOUND_ELSEWHERE"
+    if claim.size_bytes not in (None, found.size_bytes) or claim.content_type not in (None, found.content_type):
+        return "FIELDS"
+    return None
+
+
+async def _goes_on(theory: Theory, plan_id: str) -> bool:
+    try:
+        return not (await theory.executor.get_plan(PlanId.parse(plan_id))).state.terminal
+    except TheoryError:
+        return False
+
+
+async def _each(
+    items: Sequence[_K], ask: Callable[[Sequence[_K]], Awaitable[Sequence[_V | TheoryError]]]
+) -> Sequence[_V | TheoryError]:
+    """What `ask` says to each item; a batch that damage made fail as a whole is asked for in halves."""
+    if not items:
+        return []
+    try:
+        return await ask(items)
+    except Corrupt as error:
+        if len(items) == 1:
+            return [error]
+    half = len(items) // 2
+    return [*await _each(items[:half], ask), *await _each(items[half:], ask)]

@@ -1,0 +1,238 @@
+"""Plans and executions as a client sees them: frozen views of what the executor reports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from theory.core.artifact import Output
+from theory.core.clock import rfc3339
+from theory.core.ids import ExecutionId, PlanId, TransitionId
+from theory.core.jcs import JSON
+from theory.core.money import UsdMicro
+from theory.core.receipt import AttemptOutcome
+from theory.core.refs import Ref
+from theory.core.world_path import WorldName
+
+
+class PlanState(StrEnum):
+    """Where a plan stands. The last two are terminal."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether it never changes again."""
+        return self in {PlanState.SUCCEEDED, PlanState.FAILED}
+
+
+class ExecutionState(StrEnum):
+    """Where an execution stands. The last three are terminal."""
+
+    WAITING = "waiting"
+    """What it needs has not succeeded yet."""
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Something that it needs failed; it was never claimed."""
+
+    @property
+    def terminal(self) -> bool:
+        """Whether it never changes again."""
+        return self in {ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.SKIPPED}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something failed: a reason of the enum, one sentence, and what the reason documents."""
+
+    reason: str
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def to_document(self) -> dict[str, JSON]:
+        """As JSON has it."""
+        return {"reason": self.reason, "message": self.message, "metadata": dict(self.metadata)}
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """What the memo index said about an execution."""
+
+    memo_key: str
+    hit: bool
+    """Whether the result was found and nothing ran."""
+    source_execution_id: ExecutionId | None = None
+    """Whose result was used; None on a miss."""
+    differences: tuple[str, ...] = ()
+    """On a miss: what differs from the nearest earlier key, such as `inputs:title`; empty where there is none."""
+
+    def to_document(self) -> dict[str, JSON]:
+        """As JSON has it."""
+        return {
+            "memo_key": self.memo_key,
+            "hit": self.hit,
+            "source_execution_id": _text(self.source_execution_id),
+            "differences": self.differences,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """A plan as it stood when the executor answered."""
+
+    plan_id: PlanId
+    name: str
+    world: WorldName
+    snapshot_id: str | None
+    """None until the registry snapshot is pinned."""
+    state: PlanState
+    seq: int
+    """Grows with each change of the plan or of one of its executions; the position to resume a watch from."""
+    create_time: datetime
+    finish_time: datetime | None
+    failure: Failure | None
+    execution_count: int
+    max_usd_micro: UsdMicro
+
+    def to_document(self) -> dict[str, JSON]:
+        """As JSON has it; what is not known is null."""
+        return {
+            "plan_id": self.plan_id.text,
+            "name": self.name,
+            "world": self.world.text,
+            "snapshot_id": self.snapshot_id,
+            "state": self.state.value,
+            "seq": self.seq,
+            "create_time": rfc3339(self.create_time),
+            "finish_time": _time(self.finish_time),
+            "failure": None if self.failure is None else self.failure.to_document(),
+            "execution_count": self.execution_count,
+            "max_usd_micro": self.max_usd_micro,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionView:
+    """An execution as it stood when the executor answered."""
+
+    plan_id: PlanId
+    execution_id: ExecutionId
+    transition_id: TransitionId
+    index: int | None
+    """Which item of the fan-out, from 0; None where there is none."""
+    processor: Ref
+    runtime: str
+    state: ExecutionState
+    seq: int
+    """The plan's `seq` at its last change."""
+    attempt_idx: int
+    epoch: int
+    """The fencing token of the current or last attempt; 0 before the first claim."""
+    outcome: AttemptOutcome | None
+    failure: Failure | None
+    memo: Memo | None
+    """What the memo index said; None until it was asked."""
+    outputs: tuple[Output, ...]
+    named_outputs: Mapping[str, JSON]
+    cost_usd_micro: UsdMicro
+    """What its attempts cost together."""
+    receipt_id: str | None
+    start_time: datetime | None
+    finish_time: datetime | None
+    log_tail: str
+    """The last lines that the last attempt wrote."""
+
+    @property
+    def name(self) -> str:
+        """How it is called within its plan: the transition, and the number of the item where there is a fan-out."""
+        return self.transition_id.text if self.index is None else f"{self.transition_id.text}.{self.index}"
+
+    @property
+    def memo_hit(self) -> bool:
+        """Whether an earlier result was used and nothing ran."""
+        return self.memo is not None and self.memo.hit
+
+    def to_document(self) -> dict[str, JSON]:
+        """As JSON has it; what is not known is null."""
+        return {
+            "plan_id": self.plan_id.text,
+            "execution_id": self.execution_id.text,
+            "transition_id": self.transition_id.text,
+            "index": self.index,
+            "processor": self.processor.text,
+            "runtime": self.runtime,
+            "state": self.state.value,
+            "seq": self.seq,
+            "attempt_idx": self.attempt_idx,
+            "epoch": self.epoch,
+            "outcome": None if self.outcome is None else self.outcome.value,
+            "failure": None if self.failure is None else self.failure.to_document(),
+            "memo": None if self.memo is None else self.memo.to_document(),
+            "outputs": [each.to_document() for each in self.outputs],
+            "named_outputs": self.named_outputs,
+            "cost_usd_micro": self.cost_usd_micro,
+            "receipt_id": self.receipt_id,
+            "start_time": _time(self.start_time),
+            "finish_time": _time(self.finish_time),
+            "log_tail": self.log_tail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """What changed in a plan: one message of a watch."""
+
+    seq: int
+    """The position to resume from."""
+    plan: PlanView
+    executions: tuple[ExecutionView, ...]
+    """Those that changed since the message before."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeView:
+    """One runtime adapter of an executor."""
+
+    kind: str
+    ready: bool
+    """Whether it answers now."""
+    isolation: str
+    """What separates its processors from their machine: `namespaces`, or `none`."""
+    advice: str
+    """If not ready, one sentence that says what to do."""
+
+    def to_document(self) -> dict[str, JSON]:
+        """As JSON has it."""
+        return {"kind": self.kind, "ready": self.ready, "isolation": self.isolation, "advice": self.advice}
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorCapabilities:
+    """What an executor offers."""
+
+    runtimes: tuple[RuntimeView, ...]
+    default_runtime: str
+    max_in_flight: int
+    """How many executions are carried out at once."""
+
+    def to_document(self) -> dict[str, JSON]:
+        """As JSON has it."""
+        return {
+            "runtimes": [each.to_document() for each in self.runtimes],
+            "default_runtime": self.default_runtime,
+            "max_in_flight": self.max_in_flight,
+        }
+
+
+def _text(execution_id: ExecutionId | None) -> str | None:
+    return None if execution_id is None else execution_id.text
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)
