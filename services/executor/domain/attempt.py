@@ -86,7 +86,7 @@ class Attempts:
                 reused = await self._reuse(plan, record, resolved, entry)
                 if reused is not None:
                     return reused
-            earlier = await self._state.recent_memos(record.processor, limit=memo.NEAREST_SEARCHED)
+            earlier = await self._state.recent_components(record.processor, limit=memo.NEAREST_SEARCHED)
             found = memo.differences(resolved.components, earlier)
             record = replace(record, memo=MemoVerdict(resolved.memo_key, hit=False, differences=found))
             try:

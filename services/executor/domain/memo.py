@@ -4,14 +4,13 @@ from collections.abc import Iterable, Mapping
 
 from blake3 import blake3
 
-from services.executor.ports import MemoEntry
 from theory.core import jcs
 from theory.core.cid import Cid
 from theory.core.jcs import JSON
 from theory.core.world_path import WorldPath
 
 MEMO_CONTEXT = "theory/v1/memo"
-NEAREST_SEARCHED = 32
+NEAREST_SEARCHED = 16
 """How many earlier results a miss is compared with."""
 
 
@@ -52,15 +51,15 @@ def memo_key_of(components: Mapping[str, JSON]) -> str:
     return "b3:" + blake3(jcs.canonical(dict(components)), derive_key_context=MEMO_CONTEXT).hexdigest()
 
 
-def differences(components: Mapping[str, JSON], earlier: Iterable[MemoEntry]) -> tuple[str, ...]:
-    """The components that differ from the nearest of the earlier results; empty where there is none.
+def differences(components: Mapping[str, JSON], earlier: Iterable[Mapping[str, JSON]]) -> tuple[str, ...]:
+    """The components that differ from the nearest of the earlier keys; empty where there is none.
 
     The nearest is the one with the fewest differences, the latest of equals. A difference inside a map is named
     `component:key`, such as `input_cids:/artifacts/inputs/a.png`.
     """
     best: tuple[str, ...] | None = None
-    for entry in earlier:
-        found = _compare(components, entry.components)
+    for each in earlier:
+        found = _compare(components, each)
         if best is None or len(found) < len(best):
             best = found
     return best or ()

@@ -181,7 +181,8 @@ class Runs:
             env_fingerprint=fingerprint_of(attempt.components),
             write_prefix=record.write_prefix or "",
         )
-        document = jcs.canonical(context.to_document())
+        # Where nothing runs nobody reads it.
+        document = b"" if in_memory else jcs.canonical(context.to_document())
         place = await patiently(self._clock, lambda: self._places.prepare(request, document))
         return place, replace(context, world_mount=str(place.world), scratch_dir=str(place.out))
 

@@ -1,12 +1,13 @@
 """Watching: a state that wakes whoever follows a plan when something about it was written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord
 from theory.core.clock import Clock
 from theory.core.ids import ExecutionId, PlanId
+from theory.core.jcs import JSON
 from theory.core.refs import Ref
 
 LONGEST_WATCH_S = 540.0
@@ -90,9 +91,9 @@ class WatchedState:
         """As the port says."""
         return await self._inner.memo(memo_key)
 
-    async def recent_memos(self, processor: Ref, *, limit: int) -> list[MemoEntry]:
+    async def recent_components(self, processor: Ref, *, limit: int) -> list[Mapping[str, JSON]]:
         """As the port says."""
-        return await self._inner.recent_memos(processor, limit=limit)
+        return await self._inner.recent_components(processor, limit=limit)
 
     async def close(self) -> None:
         """As the port says."""

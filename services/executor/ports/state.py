@@ -1,10 +1,11 @@
 """The port to the executor's own database: plans, executions and the memo index."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from services.executor.ports.record import ExecutionRecord, MemoEntry, PlanRecord
 from theory.core.ids import ExecutionId, PlanId
+from theory.core.jcs import JSON
 from theory.core.refs import Ref
 
 
@@ -67,8 +68,8 @@ class ExecutorState(Protocol):
         """The result that is remembered under this key."""
         ...
 
-    async def recent_memos(self, processor: Ref, *, limit: int) -> list[MemoEntry]:
-        """The latest results of any version of this processor, the newest first."""
+    async def recent_components(self, processor: Ref, *, limit: int) -> list[Mapping[str, JSON]]:
+        """What the keys of the latest results of any version of this processor were made of, the newest first."""
         ...
 
     async def close(self) -> None:

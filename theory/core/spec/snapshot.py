@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import Self, TypeVar, cast
 
 from theory.core import jcs
 from theory.core.clock import parse_rfc3339, rfc3339
@@ -15,6 +15,8 @@ from theory.core.refs import Ref, SpecKind
 from theory.core.spec.policy import PolicyDoc
 from theory.core.spec.processor import ProcessorSpec
 from theory.core.spec.schema import SchemaSpec
+
+V = TypeVar("V", ProcessorSpec, PolicyDoc, SchemaSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class RegistrySnapshot:
     prompts: Mapping[str, Mapping[str, JSON]]
     policies: Mapping[str, Mapping[str, JSON]]
     predicates: Mapping[str, Mapping[str, JSON]]
+    _views: dict[tuple[type, str], object] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was parsed already: every attempt of a plan asks for the same few documents."""
 
     @classmethod
     def of(cls, documents: Mapping[SpecKind, Mapping[str, Mapping[str, JSON]]], created_at: datetime) -> Self:
@@ -63,15 +67,21 @@ class RegistrySnapshot:
         """The processor under `ref`; `NotFound` (`PROCESSOR_UNKNOWN`)."""
         if (document := self.tools.get(ref.text)) is None:
             raise NotFound("PROCESSOR_UNKNOWN", f"the snapshot has no processor {ref}", ref=ref.text)
-        return ProcessorSpec.parse(document)
+        return self._view(ProcessorSpec, ref, document)
 
     def get_policy(self, ref: Ref) -> PolicyDoc:
         """The policy under `ref`; `NotFound` (`SPEC_UNKNOWN`)."""
-        return PolicyDoc.parse(self._document(SpecKind.POLICIES, ref))
+        return self._view(PolicyDoc, ref, self._document(SpecKind.POLICIES, ref))
 
     def get_schema(self, ref: Ref) -> SchemaSpec:
         """The schema under `ref`; `NotFound` (`SPEC_UNKNOWN`)."""
-        return SchemaSpec.parse(self._document(SpecKind.SCHEMAS, ref))
+        return self._view(SchemaSpec, ref, self._document(SpecKind.SCHEMAS, ref))
+
+    def _view(self, view: type[V], ref: Ref, document: Mapping[str, JSON]) -> V:
+        key = (view, ref.text)
+        if key not in self._views:
+            self._views[key] = view.parse(document)
+        return cast("V", self._views[key])
 
     def _document(self, kind: SpecKind, ref: Ref) -> Mapping[str, JSON]:
         held: Mapping[str, Mapping[str, JSON]] = getattr(self, kind.value)

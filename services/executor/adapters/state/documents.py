@@ -20,6 +20,7 @@ from theory.core.artifact import Output
 from theory.core.cid import Cid
 from theory.core.clock import parse_rfc3339, rfc3339
 from theory.core.ids import ExecutionId, PlanId, TransitionId
+from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome
 from theory.core.refs import Ref
 from theory.core.world_path import WorldName, WorldPath
@@ -158,6 +159,12 @@ def memo_to_json(entry: MemoEntry) -> bytes:
             "create_time": rfc3339(entry.create_time),
         }
     )
+
+
+def components_in(row: Mapping[str, Any]) -> Mapping[str, JSON]:
+    """What the key of a remembered result was made of; the rest of the row is not looked at."""
+    components: Mapping[str, JSON] = orjson.loads(row["document"])["components"]
+    return components
 
 
 def memo_from_json(row: Mapping[str, Any]) -> MemoEntry:

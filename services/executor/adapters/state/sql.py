@@ -24,6 +24,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from services.drivers.sql import Database
 from services.executor.adapters.state.documents import (
+    components_in,
     execution_from_json,
     execution_to_json,
     memo_from_json,
@@ -34,6 +35,7 @@ from services.executor.adapters.state.documents import (
 from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord, PlanState
 from theory.core.errors import AlreadyExists, NotFound
 from theory.core.ids import ExecutionId, PlanId
+from theory.core.jcs import JSON
 from theory.core.refs import Ref
 
 _METADATA = MetaData(info={"version": 1})
@@ -251,16 +253,16 @@ class SqlState:
         rows = await self._db.read(lambda connection: _rows(connection, query))
         return memo_from_json(rows[0]) if rows else None
 
-    async def recent_memos(self, processor: Ref, *, limit: int) -> list[MemoEntry]:
-        """The latest results of any version of this processor, the newest first."""
+    async def recent_components(self, processor: Ref, *, limit: int) -> list[Mapping[str, JSON]]:
+        """What the latest keys of any version of this processor were made of, the newest first."""
         query = (
-            select(_MEMO)
+            select(_MEMO.c.document)
             .where(_MEMO.c.processor_name == _unversioned(processor))
             .order_by(_MEMO.c.position.desc())
             .limit(limit)
         )
         rows = await self._db.read(lambda connection: _rows(connection, query))
-        return [memo_from_json(row) for row in rows]
+        return [components_in(row) for row in rows]
 
     async def close(self) -> None:
         """Give the database back."""

@@ -1,15 +1,10 @@
 """The tests of services/executor/domain/memo.py."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from services.executor.domain.memo import components_of, differences, memo_key_of
-from services.executor.ports import MemoEntry
 from theory.core.cid import Cid
-from theory.core.ids import ExecutionId, PlanId
 from theory.core.jcs import JSON
-from theory.core.refs import Ref
 from theory.core.world_path import WorldPath
 
 _PHOTO = WorldPath("/artifacts/inputs/a.png")
@@ -29,20 +24,6 @@ def _components(**changed: Any) -> dict[str, JSON]:
         "secret_tags": {"TOKEN": "t1"},
     }
     return components_of(**(given | changed))
-
-
-def _entry(components: Mapping[str, JSON]) -> MemoEntry:
-    return MemoEntry(
-        memo_key=memo_key_of(components),
-        processor=Ref("media/probe@1"),
-        components=components,
-        plan_id=PlanId("p-1"),
-        execution_id=ExecutionId("p-1.probe"),
-        receipt_id="b3:0",
-        outputs=(),
-        named_outputs={},
-        create_time=datetime(2026, 1, 1, tzinfo=UTC),
-    )
 
 
 def test_equal_components_have_one_key() -> None:
@@ -76,17 +57,17 @@ def test_an_input_may_hold_a_fraction() -> None:
 
 def test_a_miss_names_the_photograph_that_changed() -> None:
     now = _components(input_list=[(_PHOTO, Cid.of(b"another photo"))])
-    assert differences(now, [_entry(_components())]) == ("input_cids:/artifacts/inputs/a.png",)
+    assert differences(now, [_components()]) == ("input_cids:/artifacts/inputs/a.png",)
 
 
 def test_a_miss_names_the_input_and_the_secret_that_changed() -> None:
     now = _components(inputs={"size": 401, "fit": "cover"}, secret_tags={"TOKEN": "t2"})
-    assert differences(now, [_entry(_components())]) == ("inputs:size", "secrets:TOKEN")
+    assert differences(now, [_components()]) == ("inputs:size", "secrets:TOKEN")
 
 
 def test_a_miss_is_compared_with_the_nearest_result() -> None:
-    far = _entry(_components(seed=1, image_digest="sha256:9"))
-    near = _entry(_components(seed=2))
+    far = _components(seed=1, image_digest="sha256:9")
+    near = _components(seed=2)
     assert differences(_components(), [far, near]) == ("seed",)
 
 
