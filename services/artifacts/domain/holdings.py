@@ -3,7 +3,8 @@
 So a batch costs a handful of statements however many items share it, and a later item sees what an earlier one did.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Self
 
 from services.artifacts.ports import BindingReader, BindingTransaction, Fence, Hold, PathKey, Probe
@@ -13,12 +14,15 @@ Claim = tuple[str, PathKey]
 """Someone who wants a path: an execution, or the empty text for a direct write."""
 
 
-def folders_of(key: PathKey) -> Iterator[PathKey]:
+@lru_cache(maxsize=4096)  # a batch asks several times for each of its paths
+def folders_of(key: PathKey) -> tuple[PathKey, ...]:
     """The paths that a file at `key` makes folders: its parent and so on, up to the one below the facet."""
+    folders: list[PathKey] = []
     end = key.path.rfind("/")
     while (start := key.path.rfind("/", 0, end)) > 0:
-        yield PathKey(key.world, key.path[:end])
+        folders.append(PathKey(key.world, key.path[:end]))
         end = start
+    return tuple(folders)
 
 
 class Holdings:

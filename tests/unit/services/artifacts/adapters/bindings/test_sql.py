@@ -31,7 +31,7 @@ EXECUTIONS = [ExecutionId(name) for name in "stuvwxyz"]
 DATA = [b"one", b"two"]
 BLOBS = MemoryBlobs()
 BLOBS.data_by_cid.update({Cid.of(data): data for data in DATA})
-STEPS = 120
+STEPS = 80
 
 
 @pytest.fixture
