@@ -38,7 +38,7 @@ def connect(url: str, *, token: str | None = None, ids: IdSource | None = None) 
 async def call(
     method: Callable[..., Awaitable[_Response]], request: object, *, timeout_s: float = TIMEOUT_S
 ) -> _Response:
-    """The answer of a unary method of a stub; raises `TheoryError`, `TimeoutError` or `CancelledError`.
+    """The answer of a unary method of a stub; raises `TheoryError` or `TimeoutError`.
 
     Waits for `timeout_s`, and inside a served call for no longer than 95 % of the time which that call has left.
     """

@@ -1,6 +1,5 @@
 """Errors to gRPC statuses and back, for calls and for items of a batch. The only table of its kind."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 
 import grpc
@@ -39,9 +38,9 @@ _MESSAGE_CHARACTERS = 500
 _VALUE_CHARACTERS = 500
 _METADATA_BYTES = 2048
 
+_AWAY = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED})
 _NUMBER_BY_ERROR = {error: int(code.value[0]) for error, code in CODE_BY_ERROR.items()}
 _ERROR_BY_NUMBER = {number: error for error, number in _NUMBER_BY_ERROR.items()}
-_INTERNAL_NUMBER = int(grpc.StatusCode.INTERNAL.value[0])
 _NANOS = 1_000_000_000
 
 
@@ -68,22 +67,22 @@ def to_status(error: TheoryError) -> status_pb2.Status:
     return status
 
 
-def from_rpc_error(error: grpc.aio.AioRpcError, *, url: str = "") -> BaseException:
+def from_rpc_error(error: grpc.aio.AioRpcError, *, url: str = "") -> Exception:
     """What to raise for `error`: the `TheoryError` that the server raised, or what its status means here.
 
-    CANCELLED and DEADLINE_EXCEEDED belong to the runtime: `CancelledError` and `TimeoutError`. INTERNAL, UNKNOWN and
-    codes that nobody knows are bugs of the server: a bare `TheoryError`, which is never retried.
+    DEADLINE_EXCEEDED is Python's own `TimeoutError`. INTERNAL, UNKNOWN and codes that nobody knows are bugs of the
+    server: a bare `TheoryError`, which is never retried. CANCELLED is a server that went away while it answered, so
+    `Unavailable`: a call that is cancelled on this side raises `CancelledError` by itself and never gets here, and a
+    `CancelledError` that nobody asked for would end a task without a trace.
     """
     code = error.code()
-    if code is grpc.StatusCode.CANCELLED:
-        return asyncio.CancelledError("the server cancelled the call")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return TimeoutError("the call did not end before its deadline")
     kind = ERROR_BY_CODE.get(code, TheoryError)
     status = _status_in(error.trailing_metadata() or ())
     if status is not None and (ours := _ours(kind, status)) is not None:
         return ours
-    if kind is Unavailable:
+    if code in _AWAY:
         where = url or "the address"
         sentence = f"nothing answers at {where}: start the service, or correct the URL"
         return Unavailable("SERVICE_UNREACHABLE", sentence, url=url)
