@@ -78,7 +78,7 @@ class Registrar:
         layers = [factory(Bound(method, takes_stream or gives_stream), self._around) for factory in self._layers]
         pipeline = _Pipeline(method, layers, self.watches, self._around.ids)
         # gRPC gets bytes and gives bytes: what goes wrong in parsing and writing is an error like any other.
-        parse, dump = _parser(handler.request_deserializer), handler.response_serializer or _same
+        parse, dump = _parser(handler.request_deserializer), _dumper(handler.response_serializer)
         run = _fed(behaviour, parse) if takes_stream else _parsed(behaviour, parse)
         return make(pipeline.streaming(run, dump) if gives_stream else pipeline.unary(run, dump, streams=takes_stream))
 
@@ -229,6 +229,13 @@ def _parser(deserializer: _Parse | None) -> _Parse:
             raise Invalid("FIELD_INVALID", "the bytes are no message of this method", field="") from None
 
     return parse
+
+
+def _dumper(serializer: _Dump | None) -> _Dump:
+    """Writes messages; bytes are a message that the handler has written by itself, as `chunks.frame` does."""
+    if serializer is None:
+        return _same
+    return lambda message: message if type(message) is bytes else serializer(message)
 
 
 def _same(message: Any) -> Any:

@@ -15,6 +15,7 @@ from theory.core import errors
 from theory.core.errors import Exhausted, Invalid, NotReady, TheoryError, Unsupported
 from theory.core.ids import SequenceIds
 from theory.wire import pipeline
+from theory.wire.chunks import frame
 from theory.wire.context import Context, current_principal, current_request_id, time_remaining
 from theory.wire.identity import ANYONE, Principal, Role
 from theory.wire.layers import Surroundings
@@ -77,6 +78,16 @@ async def test_an_answer_that_cannot_be_written_tells_nothing(server: RunningSer
         await caller(server).of(shape)()
     assert caught.value.reason == "INTERNAL"
     assert _CANARY not in f"{caught.value!r}"
+
+
+async def test_a_handler_may_write_its_messages_by_itself(echo: Echo) -> None:
+    async def down(request: StringValue, context: Context) -> AsyncIterator[Any]:
+        yield frame(1, b"by hand")
+        yield StringValue(value="by protobuf")
+
+    echo.down = down  # type: ignore[method-assign]  # bytes are messages, too
+    async with running([echo.unit()]) as server:
+        assert await caller(server).down() == "by hand,by protobuf"
 
 
 @pytest.mark.parametrize("kind", ["unary_unary", "unary_stream"])
