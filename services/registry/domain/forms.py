@@ -65,8 +65,9 @@ def _schema(document: JSON) -> Ref:
 
 def _prompt(document: JSON) -> Ref:
     fields = Fields(document, reason=_REASON)
-    fields.parsed("variables", Ref.parse, None)
-    fields.checked("template", placeholders, fields.need("template", str))
+    variables = fields.parsed("variables", Ref.parse, None)
+    if fields.checked("template", placeholders, fields.need("template", str)) and variables is None:
+        raise fields.refusal("the template has placeholders: name the schema of what fills them", "variables")
     return fields.needed("id", Ref.parse)
 
 
