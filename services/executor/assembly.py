@@ -1,8 +1,10 @@
 """The one place that chooses the executor's adapters and puts its rules around them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
+from typing import TypeAlias
 
 import grpc
 
@@ -30,9 +32,16 @@ from theory.wire.channel import connect
 from theory.wire.identity import Role, ServiceKeys
 from theory.wire.server import ServiceUnit
 
+OpenRuntime: TypeAlias = Callable[[RuntimeSettings], Awaitable[Runtime]]
+
 
 def _nothing(_: str) -> None:
     """Go on: nobody waits at this point."""
+
+
+def _as_they_are(peers: Peers) -> Peers:
+    """Put nothing around them."""
+    return peers
 
 
 async def assemble(
@@ -41,28 +50,31 @@ async def assemble(
     clock: Clock | None = None,
     ids: IdSource | None = None,
     reach: Callable[[str], None] = _nothing,
+    runtimes: Mapping[str, OpenRuntime] | None = None,
+    around: Callable[[Peers], Peers] = _as_they_are,
 ) -> ServiceUnit:
     """The whole service, ready to be served; raises what opening an adapter raises.
 
-    `reach` is called with the name of each point at which a crash must be survived.
+    `reach` is called with the name of each point at which a crash must be survived. `runtimes` are served beside those
+    that the configuration names; `around` may put something around the other services, such as one that fails.
     """
     clock = clock or SystemClock()
     ids = ids or SystemIds(clock)
     async with AsyncExitStack() as opening:
         state = WatchedState(await open_state(config.database_url), clock)
         opening.push_async_callback(state.close)
-        peers = await _peers(config, opening)
+        peers = around(await _peers(config, opening))
         home = config.home / "executor"
         memory = MemoryPlaces()
         places = RoutedPlaces(await DirectoryPlaces.open(home, peers.world.download), memory)
         opening.push_async_callback(places.close)
-        runtimes = await _runtimes(config, clock, memory, opening)
+        served = await _runtimes(config, clock, memory, opening, runtimes or {})
         opened = opening.pop_all()
 
     resolver = Resolver(
         world=peers.world,
         secrets=peers.secrets,
-        runtimes=runtimes,
+        runtimes=served,
         clock=clock,
         tenant=config.tenant,
         region=config.region,
@@ -89,7 +101,7 @@ async def assemble(
         registry=peers.registry,
         world=peers.world,
         secrets=peers.secrets,
-        runtimes=runtimes,
+        runtimes=served,
         default_runtime=config.default_runtime,
         clock=clock,
         ids=ids,
@@ -98,11 +110,11 @@ async def assemble(
         state=state,
         submissions=submissions,
         plans=plans,
-        runtimes=runtimes,
+        runtimes=served,
         default_runtime=config.default_runtime,
         max_in_flight=config.max_in_flight,
     )
-    sweep = Sweep(state=state, places=places, runtimes=runtimes)
+    sweep = Sweep(state=state, places=places, runtimes=served)
 
     def register(server: grpc.aio.Server) -> None:
         rpc.add_ExecutorServiceServicer_to_server(servicer, server)
@@ -139,7 +151,11 @@ async def _peers(config: ExecutorConfig, opening: AsyncExitStack) -> Peers:
 
 
 async def _runtimes(
-    config: ExecutorConfig, clock: Clock, memory: MemoryPlaces, opening: AsyncExitStack
+    config: ExecutorConfig,
+    clock: Clock,
+    memory: MemoryPlaces,
+    opening: AsyncExitStack,
+    given: Mapping[str, OpenRuntime],
 ) -> dict[str, Runtime]:
     settings = RuntimeSettings(
         home=config.home / "executor",
@@ -151,12 +167,13 @@ async def _runtimes(
         engine_url=config.engine_url,
         max_running=config.max_containers,
     )
-    kinds = config.runtimes.split()
-    if config.default_runtime not in kinds:
+    named: dict[str, OpenRuntime] = {kind: partial(open_runtime, kind) for kind in config.runtimes.split()}
+    opens = {**named, **given}
+    if config.default_runtime not in opens:
         message = f"THEORY_EXECUTOR_DEFAULT_RUNTIME is none of THEORY_EXECUTOR_RUNTIMES: {config.runtimes}"
         raise Invalid("CONFIG_INVALID", message)
     runtimes: dict[str, Runtime] = {}
-    for kind in kinds:
-        runtimes[kind] = await open_runtime(kind, settings)
+    for kind, open_kind in opens.items():
+        runtimes[kind] = await open_kind(settings)
         opening.push_async_callback(runtimes[kind].close)
     return runtimes
