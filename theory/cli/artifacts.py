@@ -149,10 +149,14 @@ async def copy(
 
 
 async def copy_outputs(theory: Theory, plan: PlanView, into: Path) -> int:
-    """Copy what a plan's executions wrote into a folder, and return how many files that were."""
-    world, below = plan.world, PathPrefix("/artifacts/")
+    """Copy what a plan's executions wrote into a folder, and return how many files that were.
+
+    They are called what they are called below `/artifacts/outputs/`, or below `/artifacts/` where some lie elsewhere.
+    """
     paths = [each.path async for execution in theory.executor.executions(plan.plan_id) for each in execution.outputs]
-    found = unwrapped(await theory.artifacts.stat_many(world, paths))
+    found = unwrapped(await theory.artifacts.stat_many(plan.world, paths))
+    usual = PathPrefix("/artifacts/outputs/")
+    below = usual if all(usual.contains(each) for each in paths) else PathPrefix("/artifacts/")
     return len(await copy(theory, found, into, below=below))
 
 

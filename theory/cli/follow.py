@@ -40,15 +40,18 @@ async def follow(
     return progress
 
 
-def concluded(session: Session, progress: Progress) -> int:
-    """Tell how it ended; the exit code."""
+def concluded(session: Session, progress: Progress, *, copied: str = "") -> int:
+    """Tell how it ended, and what to do next; the exit code."""
     session.output.line()
     tell(progress, session.output)
-    plan_id = progress.plan.plan_id.text
+    plan_id, world = progress.plan.plan_id.text, progress.plan.world.text
     session.output.line()
-    session.output.line("  verify    ", Cell(f"theory verify {plan_id}", "bold"))
-    world = progress.plan.world.text
-    session.output.line("  copy out  ", Cell(f"theory artifacts get {world} /artifacts/outputs/ --into DIR", "bold"))
+    if copied:
+        session.output.line(Cell("  copied to  ", "dim"), copied)
+    elif any(each.outputs for each in progress.executions):
+        command = f"theory artifacts get {world} /artifacts/outputs/ --into DIR"
+        session.output.line(Cell("  copy out   ", "dim"), command)
+    session.output.line(Cell("  verify     ", "dim"), f"theory verify {plan_id}")
     return OK if progress.plan.state is PlanState.SUCCEEDED else FAILED
 
 

@@ -157,8 +157,9 @@ def _said(receipt: Receipt) -> tuple[str | Cell, str]:
 
 
 def _tell(session: Session, event: Event) -> None:
-    body = cut(line("  ".join(_short(event, name, value) for name, value in event.body.items())), _BODY_COLUMNS)
-    session.output.line(f"{event.seq:>6}  {event.ts}  ", Cell(f"{event.kind:<22}", "cyan"), f"  {body}")
+    pairs = sorted(event.body.items(), key=lambda pair: pair[0] != "execution_id")
+    body = cut(line(" ".join(_short(event, name, value) for name, value in pairs)), _BODY_COLUMNS)
+    session.output.line(f"{event.seq:>6}  {event.ts}  ", Cell(f"{event.kind:<17}", "cyan"), f"  {body}")
     session.output.record(_event_document(event))
 
 

@@ -86,7 +86,9 @@ class Picture:
         table = Table.grid(padding=(0, 2, 0, 0))
         for each in tallies[: max(room, 1)]:
             total = len(each.executions)
-            bar = ProgressBar(total=total, completed=each.ended, width=_BAR_COLUMNS)
+            bar = ProgressBar(
+                total=total, completed=each.ended, width=_BAR_COLUMNS, complete_style="cyan", finished_style="green"
+            )
             table.add_row(each.transition_id, bar, f"{each.ended}/{total}", _counts(each))
         return table
 

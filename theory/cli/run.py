@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from theory.cli.app import Raw
-from theory.cli.failures import EXIT_CODES, FAILED, OK
+from theory.cli.failures import EXIT_CODES, OK
 from theory.cli.follow import concluded, follow, progress_document
 from theory.cli.output import Cell
 from theory.cli.overrides import HOW, with_values
@@ -43,7 +43,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch", action=argparse.BooleanOptionalAction, default=True, help="follow it to its end, or only submit it"
     )
-    parser.add_argument("--into", type=Path, metavar="DIR", help="copy the outputs to DIR if it succeeds")
+    parser.add_argument(
+        "--into", metavar="DIR", help="copy the outputs there if it succeeds; {plan} in it stands for the plan's id"
+    )
 
 
 async def _run(session: Session, options: argparse.Namespace) -> int:
@@ -68,15 +70,16 @@ async def carry_out(session: Session, options: argparse.Namespace, spec: PlanSpe
             session.output.document({"plan": plan.to_document()})
             return OK
         progress = await follow(session, theory, plan)
-        code = concluded(session, progress)
-        session.output.document(progress_document(progress))
-        if code == OK and options.into is not None:
-            await _copy(session, theory, progress.plan, options.into)
-    return OK if progress.plan.state is PlanState.SUCCEEDED else FAILED
+        copied = await _copied(theory, progress.plan, options.into)
+    session.output.document(progress_document(progress))
+    return concluded(session, progress, copied=copied)
 
 
-async def _copy(session: Session, theory: Theory, plan: PlanView, into: Path) -> None:
+async def _copied(theory: Theory, plan: PlanView, into: str | None) -> str:
+    """Copy the outputs of a plan that succeeded, if that is wanted; how many, and where."""
+    if into is None or plan.state is not PlanState.SUCCEEDED:
+        return ""
     from theory.cli.artifacts import copy_outputs
 
-    copied = await copy_outputs(theory, plan, into)
-    session.output.line("  copied    ", f"{counted(copied, 'file')} to {into}")
+    folder = Path(into.replace("{plan}", plan.plan_id.text))
+    return f"{folder} ({counted(await copy_outputs(theory, plan, folder), 'file')})"

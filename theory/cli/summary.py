@@ -88,6 +88,8 @@ def totals(progress: Progress) -> str:
         (sum(not each.state.terminal for each in executions), "not yet ended", "not yet ended"),
     ]
     said = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in parts if count)
+    if executions and len(executions) == parts[0][0]:
+        said = f"{'a memo hit' if len(executions) == 1 else 'all memo hits'}, nothing had to run"
     cost = f"cost {usd(progress.cost_usd_micro)} of at most {usd(progress.plan.max_usd_micro)}"
     return f"{counted(len(executions), 'execution')}: {said or 'nothing yet'} · {cost}"
 

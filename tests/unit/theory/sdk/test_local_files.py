@@ -72,7 +72,7 @@ def test_several_files_for_one_path_are_refused(folder: Path) -> None:
 
 def test_two_files_that_would_get_one_path_are_refused(folder: Path) -> None:
     (folder.parent / "photos" / "a.png").write_bytes(b"another")
-    with pytest.raises(Invalid, match="two files would be /artifacts/in/a.png") as caught:
+    with pytest.raises(Invalid, match=r"two files would be /artifacts/in/a\.png") as caught:
         _paths(folder, "/artifacts/in/", "a.png", "../photos/a.png")
     assert caught.value.metadata["field"] == "files./artifacts/in/[1]"
 

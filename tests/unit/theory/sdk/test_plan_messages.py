@@ -9,23 +9,25 @@ from theory.api.executor.v1 import execution_pb2, executor_pb2, plan_pb2
 from theory.api.ledger.v1 import receipt_pb2
 from theory.core.cid import Cid
 from theory.core.errors import Invalid
+from theory.core.jcs import JSON
 from theory.core.plan import PlanSpec
 from theory.core.receipt import AttemptOutcome
 from theory.sdk import plan_messages
-from theory.sdk.views import ExecutionState, Memo, PlanState
+from theory.sdk.views import ExecutionState, ExecutionView, Memo, PlanState, PlanView
 
 _CID = Cid.of(b"a").text
-_DOCUMENT = {
+_TRANSITIONS: list[JSON] = [
+    {"id": "probe", "processor": "media/probe@1", "for_each": {"files": "/artifacts/**"}, "reads": ["${item.path}"]},
+    {"id": "tile", "processor": "media/render@1", "inputs": {"width": 4}, "for_each": [{"n": 1}], "needs": ["probe"]},
+    {"id": "report", "processor": "media/report@1", "write_prefix": "/artifacts/outputs/", "runtime": "process"},
+]
+_DOCUMENT: dict[str, JSON] = {
     "name": "media",
     "seed": 7,
     "runtime": "mock",
     "budget": {"max_usd_micro": 0},
     "files": [{"path": "/artifacts/a.png", "cid": _CID, "size_bytes": 1, "content_type": "image/png"}],
-    "transitions": [
-        {"id": "probe", "processor": "media/probe@1", "for_each": {"files": "/artifacts/**"}, "reads": ["${item.path}"]},
-        {"id": "tile", "processor": "media/render@1", "inputs": {"width": 4}, "for_each": [{"n": 1}], "needs": ["probe"]},
-        {"id": "report", "processor": "media/report@1", "write_prefix": "/artifacts/outputs/", "runtime": "process"},
-    ],
+    "transitions": _TRANSITIONS,
 }
 
 
@@ -38,7 +40,11 @@ def test_a_plan_keeps_all_that_it_says() -> None:
     assert (file.world_path, file.cid, file.size_bytes, file.content_type) == ("/artifacts/a.png", _CID, 1, "image/png")
     probe, tile, report = message.transitions
     assert (probe.for_each.file_selector, list(probe.reads)) == ("/artifacts/**", ["${item.path}"])
-    assert (list(tile.for_each.item_list.items), tile.inputs, list(tile.needs)) == ([b'{"n":1}'], b'{"width":4}', ["probe"])
+    assert (list(tile.for_each.item_list.items), tile.inputs, list(tile.needs)) == (
+        [b'{"n":1}'],
+        b'{"width":4}',
+        ["probe"],
+    )
     assert not report.HasField("for_each")
     assert (report.write_prefix, report.runtime, report.inputs) == ("/artifacts/outputs/", "process", b"")
 
@@ -103,16 +109,16 @@ def test_capabilities_name_the_runtimes_in_order() -> None:
 
 
 def _plan_message(**fields: object) -> plan_pb2.Plan:
-    given = {"plan_id": "p-1", "name": "media", "world": "p-1", "state": plan_pb2.Plan.STATE_RUNNING}
+    given: dict[str, object] = {"plan_id": "p-1", "name": "media", "world": "p-1", "state": plan_pb2.Plan.STATE_RUNNING}
     return plan_pb2.Plan(**{**given, "create_time": _moment(), **fields})  # type: ignore[arg-type]
 
 
-def _plan(**fields: object) -> plan_messages.PlanView:
+def _plan(**fields: object) -> PlanView:
     return plan_messages.plan_from_proto(_plan_message(**fields))
 
 
 def _execution_message(**fields: object) -> execution_pb2.Execution:
-    given = {
+    given: dict[str, object] = {
         "plan_id": "p-1",
         "execution_id": "p-1.probe",
         "transition_id": "probe",
@@ -122,7 +128,7 @@ def _execution_message(**fields: object) -> execution_pb2.Execution:
     return execution_pb2.Execution(**{**given, **fields})  # type: ignore[arg-type]
 
 
-def _execution(**fields: object) -> plan_messages.ExecutionView:
+def _execution(**fields: object) -> ExecutionView:
     return plan_messages.execution_from_proto(_execution_message(**fields))
 
 

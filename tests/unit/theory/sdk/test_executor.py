@@ -1,0 +1,174 @@
+"""The executor's client, and a watch that outlives its connections."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.unit.theory.sdk.servicer import PLAN, ScriptedExecutor, change, execution, for_ever, plan
+from theory.core.clock import FakeClock
+from theory.core.errors import NotFound, Unavailable
+from theory.core.ids import ExecutionId, PlanId, RequestId, SequenceIds
+from theory.core.plan import PlanSpec
+from theory.sdk.executor import ExecutorClient
+from theory.sdk.views import PlanChange, PlanState
+from theory.wire.server import running
+
+_ID = PlanId(PLAN)
+_SPEC = PlanSpec.parse({"name": "media", "transitions": [{"id": "probe", "processor": "media/probe@1"}]})
+
+
+@pytest.fixture
+def executor() -> ScriptedExecutor:
+    return ScriptedExecutor()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def client(executor: ScriptedExecutor, clock: FakeClock) -> AsyncIterator[ExecutorClient]:
+    async with running([executor.unit()]) as server:
+        yield ExecutorClient(server.channel(), clock=clock, ids=SequenceIds())
+
+
+async def _watched(client: ExecutorClient, after_seq: int = 0) -> list[PlanChange]:
+    return [each async for each in client.watch(_ID, after_seq)]
+
+
+async def test_a_watch_ends_with_the_plan(client: ExecutorClient, executor: ScriptedExecutor) -> None:
+    executor.scripts = [[change(1), change(2, execution("probe")), change(3, state="succeeded")]]
+    seen = await _watched(client)
+    assert [each.seq for each in seen] == [1, 2, 3]
+    assert seen[-1].plan.state is PlanState.SUCCEEDED
+    assert executor.asked == [0]
+
+
+async def test_a_watch_that_the_server_ended_goes_on_where_it_was(
+    client: ExecutorClient, executor: ScriptedExecutor
+) -> None:
+    executor.scripts = [[change(1), change(2)], [change(3, state="failed")]]
+    assert [each.seq for each in await _watched(client)] == [1, 2, 3]
+    assert executor.asked == [0, 2]
+
+
+async def test_a_watch_that_broke_goes_on_where_it_was(client: ExecutorClient, executor: ScriptedExecutor) -> None:
+    away = Unavailable("STORE_UNREACHABLE", "away")
+    executor.scripts = [[change(1), change(2), away], [change(3, state="succeeded")]]
+    assert [each.seq for each in await _watched(client)] == [1, 2, 3]
+    assert executor.asked == [0, 2]
+
+
+async def test_the_state_of_one_message_does_not_cut_those_behind_it_off(
+    client: ExecutorClient, executor: ScriptedExecutor
+) -> None:
+    executor.scripts = [[change(1, state="succeeded"), change(2, execution("probe"), state="succeeded")]]
+    assert [each.seq for each in await _watched(client)] == [1, 2]
+
+
+async def test_a_plan_that_has_ended_before_has_nothing_more_to_say(
+    client: ExecutorClient, executor: ScriptedExecutor
+) -> None:
+    executor.plans = [plan("succeeded", 7)]
+    assert await _watched(client, after_seq=7) == []
+
+
+async def test_a_stream_that_says_nothing_is_asked_again_after_a_pause(
+    client: ExecutorClient, executor: ScriptedExecutor, clock: FakeClock
+) -> None:
+    executor.scripts = [[], [], [change(1, state="succeeded")]]
+    watching = asyncio.ensure_future(_watched(client))
+    for pause_s in (0.2, 0.4):
+        await clock.until_sleepers(1)
+        clock.advance(pause_s)
+    assert len(await watching) == 1
+    assert executor.asked == [0, 0, 0]
+
+
+async def test_breaks_are_told_and_endure_until_patience_ends(
+    client: ExecutorClient, executor: ScriptedExecutor, clock: FakeClock
+) -> None:
+    executor.scripts = [[TimeoutError()] for _ in range(3)]
+    told: list[Exception] = []
+
+    async def watch() -> None:
+        async for _ in client.watch(_ID, patience_s=1, on_break=told.append):
+            pass
+
+    watching = asyncio.ensure_future(watch())
+    for _ in range(2):
+        await clock.until_sleepers(1)
+        clock.advance(0.9)
+    with pytest.raises(Unavailable) as caught:
+        await watching
+    assert caught.value.reason == "SERVICE_UNREACHABLE"
+    assert len(told) == 2
+
+
+async def test_an_unknown_plan_is_an_error_and_no_break(client: ExecutorClient, executor: ScriptedExecutor) -> None:
+    executor.scripts = [[NotFound("PLAN_UNKNOWN", "no such plan", plan_id="p-2")]]
+    with pytest.raises(NotFound):
+        await _watched(client)
+
+
+async def test_a_watch_that_is_cancelled_ends(client: ExecutorClient, executor: ScriptedExecutor) -> None:
+    executor.scripts = [[change(1), for_ever]]
+    seen = asyncio.Event()
+
+    async def watch() -> None:
+        async for _ in client.watch(_ID):
+            seen.set()
+
+    watching = asyncio.ensure_future(watch())
+    await seen.wait()
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+
+
+async def test_leaving_a_watch_ends_its_call(client: ExecutorClient, executor: ScriptedExecutor) -> None:
+    ended = asyncio.Event()
+
+    async def until_cancelled() -> None:
+        try:
+            await for_ever()
+        finally:
+            ended.set()
+
+    executor.scripts = [[change(1), until_cancelled]]
+    watch = client.watch(_ID)
+    assert (await anext(watch)).seq == 1
+    await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await ended.wait()
+
+
+async def test_a_plan_is_submitted_under_a_request_id(client: ExecutorClient, executor: ScriptedExecutor) -> None:
+    await client.submit(_SPEC)
+    await client.submit(_SPEC, RequestId("mine"))
+    assert [each.request_id for each in executor.submitted] == ["r-1", "mine"]
+    assert executor.submitted[0].spec.transitions[0].processor_ref == "media/probe@1"
+
+
+async def test_plans_are_listed_page_by_page_up_to_the_limit(
+    client: ExecutorClient, executor: ScriptedExecutor
+) -> None:
+    executor.plans = [plan(plan_id=f"p-{number}") for number in range(5)]
+    assert [each.plan_id.text async for each in client.list_plans(limit=3)] == ["p-0", "p-1", "p-2"]
+    assert len([each async for each in client.list_plans()]) == 5
+    assert [each async for each in client.list_plans(limit=0)] == []
+
+
+async def test_executions_are_listed_page_by_page(client: ExecutorClient, executor: ScriptedExecutor) -> None:
+    executor.executions = [execution("probe.0"), execution("probe.1"), execution("report")]
+    assert [each.name async for each in client.executions(_ID)] == ["probe.0", "probe.1", "report"]
+
+
+async def test_plan_execution_and_capabilities_are_read(client: ExecutorClient, executor: ScriptedExecutor) -> None:
+    executor.executions = [execution("probe.0")]
+    assert (await client.get_plan(_ID)).name == "media"
+    assert (await client.get_execution(ExecutionId(f"{PLAN}.probe.0"))).index == 0
+    assert (await client.capabilities()).default_runtime == "mock"
+    with pytest.raises(NotFound):
+        await client.get_plan(PlanId("p-9"))
