@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -85,7 +86,8 @@ class Plans:
     def begin(self, plan: PlanRecord) -> None:
         """Carry `plan` on in the background; nothing happens where that is under way."""
         if plan.plan_id not in self._running:
-            task = asyncio.create_task(self._carry(plan), name=f"plan {plan.plan_id}")
+            # In a context of its own: the deadline of the call that submitted it is not the plan's.
+            task = asyncio.create_task(self._carry(plan), name=f"plan {plan.plan_id}", context=Context())
             self._running[plan.plan_id] = task
             task.add_done_callback(lambda _: self._running.pop(plan.plan_id, None))
 
