@@ -5,13 +5,14 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.executor.ports import ExecutionRecord, ExecutionState, Failure, MemoVerdict, PlanRecord, PlanState
+from services.executor.ports import ExecutionRecord, PlanRecord
 from theory.api.artifacts.v1 import artifacts_pb2
 from theory.api.executor.v1 import execution_pb2, plan_pb2
 from theory.api.ledger.v1 import receipt_pb2
 from theory.core import jcs
 from theory.core.artifact import Output
 from theory.core.errors import Invalid, TheoryError
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
 from theory.core.jcs import JSON
 from theory.core.plan import PlanSpec
 from theory.core.receipt import AttemptOutcome

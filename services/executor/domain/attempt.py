@@ -19,19 +19,10 @@ from services.executor.domain.resolve import Resolved, Resolver
 from services.executor.domain.run import Runs
 from services.executor.domain.statement import facts_of, memo_event, written_events
 from services.executor.domain.view import AttemptView
-from services.executor.ports import (
-    AttemptRecord,
-    ExecutionRecord,
-    ExecutionState,
-    ExecutorState,
-    Failure,
-    MemoEntry,
-    MemoVerdict,
-    PlanRecord,
-    World,
-)
+from services.executor.ports import AttemptRecord, ExecutionRecord, ExecutorState, MemoEntry, PlanRecord, World
 from theory.core.clock import Clock
 from theory.core.errors import Conflict, NotFound, NotReady, TheoryError
+from theory.core.execution import ExecutionState, Failure, MemoVerdict
 from theory.core.receipt import AttemptOutcome
 from theory.core.settle import SettleRequest
 from theory.core.spec import PolicyDoc, RegistrySnapshot

@@ -7,17 +7,9 @@ from services.executor.domain.patience import patiently
 from services.executor.domain.resolve import Resolved
 from services.executor.domain.run import OUTCOME_BY_REASON, Runs
 from services.executor.domain.statement import facts_of
-from services.executor.ports import (
-    ExecutionRecord,
-    ExecutionState,
-    ExecutorState,
-    Failure,
-    Ledger,
-    MemoEntry,
-    PlanRecord,
-    World,
-)
+from services.executor.ports import ExecutionRecord, ExecutorState, Ledger, MemoEntry, PlanRecord, World
 from theory.core.clock import Clock
+from theory.core.execution import ExecutionState, Failure
 from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.settle import Claimed, ClaimRequest, SettleRequest

@@ -9,19 +9,12 @@ from functools import partial
 
 from services.executor.domain.attempt import Attempts
 from services.executor.domain.patience import patiently
-from services.executor.ports import (
-    ExecutionRecord,
-    ExecutionState,
-    ExecutorState,
-    Failure,
-    Peers,
-    PlanRecord,
-    PlanState,
-)
+from services.executor.ports import ExecutionRecord, ExecutorState, Peers, PlanRecord
 from theory.core.artifact import Output
 from theory.core.chain import NewEvent
 from theory.core.clock import Clock, rfc3339
 from theory.core.errors import TheoryError
+from theory.core.execution import ExecutionState, Failure, PlanState
 from theory.core.ids import PlanId, TransitionId
 from theory.core.jcs import JSON
 from theory.core.spec import RegistrySnapshot

@@ -14,7 +14,6 @@ from services.executor.ports import (
     AttemptPlace,
     AttemptRecord,
     ExecutionRecord,
-    Failure,
     PlaceRequest,
     Places,
     PlanRecord,
@@ -25,6 +24,7 @@ from theory.core import jcs
 from theory.core.clock import Clock
 from theory.core.context import ExpandedContext, ProcessorResult
 from theory.core.errors import Conflict, TheoryError
+from theory.core.execution import Failure
 from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.spec import RegistrySnapshot
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from services.executor.domain.resolve import Resolved
-from services.executor.ports import AttemptRecord, ExecutionRecord, Failure, MemoEntry, PlanRecord
+from services.executor.ports import AttemptRecord, ExecutionRecord, MemoEntry, PlanRecord
 from theory.core import jcs
 from theory.core.artifact import Output
 from theory.core.chain import NewEvent
 from theory.core.cid import Cid
 from theory.core.clock import rfc3339
+from theory.core.execution import Failure
 from theory.core.fingerprint import fingerprint_digest_of
 from theory.core.jcs import JSON
 

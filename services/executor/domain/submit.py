@@ -6,11 +6,9 @@ from services.executor.domain import predicates
 from services.executor.domain.resolve import secret_tags
 from services.executor.ports import (
     ExecutionRecord,
-    ExecutionState,
     ExecutorState,
     PlanFileRecord,
     PlanRecord,
-    PlanState,
     Registry,
     Runtime,
     Secrets,
@@ -20,6 +18,7 @@ from theory.core import jcs
 from theory.core.cid import Cid
 from theory.core.clock import Clock
 from theory.core.errors import AlreadyExists, Invalid, NotFound, NotReady, TheoryError
+from theory.core.execution import ExecutionState, PlanState
 from theory.core.ids import IdSource, PlanId, RequestId, execution_id_of
 from theory.core.plan import PlanSpec, Step, default_write_prefix, expand
 from theory.core.refs import Ref, SpecKind

@@ -5,13 +5,9 @@ from services.executor.ports.place import AttemptPlace, CollectedFile, PlaceRequ
 from services.executor.ports.record import (
     AttemptRecord,
     ExecutionRecord,
-    ExecutionState,
-    Failure,
     MemoEntry,
-    MemoVerdict,
     PlanFileRecord,
     PlanRecord,
-    PlanState,
 )
 from services.executor.ports.runtime import Runtime
 from services.executor.ports.state import ExecutorState
@@ -21,18 +17,14 @@ __all__ = [
     "AttemptRecord",
     "CollectedFile",
     "ExecutionRecord",
-    "ExecutionState",
     "ExecutorState",
-    "Failure",
     "Ledger",
     "MemoEntry",
-    "MemoVerdict",
     "Peers",
     "PlaceRequest",
     "Places",
     "PlanFileRecord",
     "PlanRecord",
-    "PlanState",
     "Registry",
     "Runtime",
     "Scratch",

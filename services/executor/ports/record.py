@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Self
 
 from theory.core.artifact import Output
 from theory.core.cid import Cid
-from theory.core.errors import TheoryError
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome
@@ -16,64 +14,6 @@ from theory.core.refs import Ref
 from theory.core.selector import Selector, resolve_write_set
 from theory.core.spec import RegistrySnapshot
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
-
-
-class PlanState(StrEnum):
-    """Where a plan stands. The last two are terminal."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-
-    @property
-    def terminal(self) -> bool:
-        """Whether it never changes again."""
-        return self in {PlanState.SUCCEEDED, PlanState.FAILED}
-
-
-class ExecutionState(StrEnum):
-    """Where an execution stands. The last three are terminal."""
-
-    WAITING = "waiting"
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-    @property
-    def terminal(self) -> bool:
-        """Whether it never changes again."""
-        return self in {ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.SKIPPED}
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why something failed: a reason of the enum, one sentence, and what the reason documents."""
-
-    reason: str
-    message: str
-    metadata: Mapping[str, str]
-
-    @classmethod
-    def of(cls, error: TheoryError) -> Self:
-        """The failure that `error` is."""
-        return cls(error.reason, error.message, dict(error.metadata))
-
-    def to_document(self) -> dict[str, JSON]:
-        """As a receipt and the state hold it."""
-        return {"reason": self.reason, "message": self.message, "metadata": dict(self.metadata)}
-
-
-@dataclass(frozen=True, slots=True)
-class MemoVerdict:
-    """What the memo index said about an execution. `differences` name the components of the key that were new."""
-
-    memo_key: str
-    hit: bool
-    source_execution_id: ExecutionId | None = None
-    differences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,11 @@ from typing import Any, cast
 
 import orjson
 
-from services.executor.ports import (
-    AttemptRecord,
-    ExecutionRecord,
-    ExecutionState,
-    Failure,
-    MemoEntry,
-    MemoVerdict,
-    PlanFileRecord,
-    PlanRecord,
-    PlanState,
-)
+from services.executor.ports import AttemptRecord, ExecutionRecord, MemoEntry, PlanFileRecord, PlanRecord
 from theory.core.artifact import Output
 from theory.core.cid import Cid
 from theory.core.clock import parse_rfc3339, rfc3339
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome

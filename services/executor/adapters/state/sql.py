@@ -32,8 +32,9 @@ from services.executor.adapters.state.documents import (
     plan_from_json,
     plan_to_json,
 )
-from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord, PlanState
+from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord
 from theory.core.errors import AlreadyExists, NotFound
+from theory.core.execution import PlanState
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.jcs import JSON
 from theory.core.refs import Ref

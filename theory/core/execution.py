@@ -1,0 +1,73 @@
+"""Plans and executions in words: where they stand, why they failed, and what the memo index said of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
+
+from theory.core.errors import TheoryError
+from theory.core.ids import ExecutionId
+from theory.core.jcs import JSON
+
+
+class PlanState(StrEnum):
+    """Where a plan stands. The last two are terminal."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether it never changes again."""
+        return self in {PlanState.SUCCEEDED, PlanState.FAILED}
+
+
+class ExecutionState(StrEnum):
+    """Where an execution stands. The last three are terminal."""
+
+    WAITING = "waiting"
+    """What it needs has not succeeded yet."""
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Something that it needs failed; it was never claimed."""
+
+    @property
+    def terminal(self) -> bool:
+        """Whether it never changes again."""
+        return self in {ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.SKIPPED}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something failed: a reason of the enum, one sentence, and what the reason documents."""
+
+    reason: str
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: TheoryError) -> Self:
+        """The failure that `error` is."""
+        return cls(error.reason, error.message, dict(error.metadata))
+
+    def to_document(self) -> dict[str, JSON]:
+        """As a receipt, a state and a report hold it."""
+        return {"reason": self.reason, "message": self.message, "metadata": dict(self.metadata)}
+
+
+@dataclass(frozen=True, slots=True)
+class MemoVerdict:
+    """What the memo index said about an execution."""
+
+    memo_key: str
+    hit: bool
+    """Whether the result was found and nothing ran."""
+    source_execution_id: ExecutionId | None = None
+    """Whose result was used; None on a miss."""
+    differences: tuple[str, ...] = ()
+    """On a miss: what differs from the nearest earlier key, such as `inputs:title`; empty where there is none."""
