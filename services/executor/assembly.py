@@ -91,25 +91,28 @@ async def assemble(
     )
     endings = Endings(state=state, ledger=peers.ledger, world=peers.world, runs=runs, clock=clock, reach=reach)
     attempts = Attempts(
-        state=state, world=peers.world, resolver=resolver, runs=runs, endings=endings, clock=clock, reach=reach
+        state=state,
+        world=peers.world,
+        resolver=resolver,
+        runs=runs,
+        endings=endings,
+        clock=clock,
+        max_in_flight=config.max_in_flight,
+        reach=reach,
     )
-    plans = Plans(
-        state=state, peers=peers, attempts=attempts, clock=clock, max_in_flight=config.max_in_flight, reach=reach
-    )
+    plans = Plans(state=state, peers=peers, attempts=attempts, clock=clock, reach=reach)
     submissions = Submissions(
         state=state,
-        registry=peers.registry,
-        world=peers.world,
-        secrets=peers.secrets,
+        peers=peers,
         runtimes=served,
         default_runtime=config.default_runtime,
         clock=clock,
         ids=ids,
+        begin=plans.begin,
     )
     servicer = ExecutorServicer(
         state=state,
         submissions=submissions,
-        plans=plans,
         runtimes=served,
         default_runtime=config.default_runtime,
         max_in_flight=config.max_in_flight,

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping
 from typing import cast
 
 from services.executor.codec import execution_to_proto, plan_spec_from_proto, plan_to_proto
-from services.executor.domain.plan import Plans
 from services.executor.domain.submit import Submissions
 from services.executor.domain.watch import WatchedState
 from services.executor.ports import Runtime
@@ -24,14 +23,12 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         *,
         state: WatchedState,
         submissions: Submissions,
-        plans: Plans,
         runtimes: Mapping[str, Runtime],
         default_runtime: str,
         max_in_flight: int,
     ) -> None:
         self._state = state
         self._submissions = submissions
-        self._plans = plans
         self._runtimes = runtimes
         self._default_runtime = default_runtime
         self._max_in_flight = max_in_flight
@@ -45,12 +42,8 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         return response
 
     async def SubmitPlan(self, request: pb.SubmitPlanRequest, context: Context) -> pb.SubmitPlanResponse:
-        """Record a plan and begin it."""
-        plan, new = await self._submissions.submit(
-            RequestId.parse(request.request_id), plan_spec_from_proto(request.spec)
-        )
-        if new:
-            self._plans.begin(plan)
+        """Record a plan, which begins by itself."""
+        plan = await self._submissions.submit(RequestId.parse(request.request_id), plan_spec_from_proto(request.spec))
         return pb.SubmitPlanResponse(plan=plan_to_proto(plan))
 
     async def GetPlan(self, request: pb.GetPlanRequest, context: Context) -> pb.GetPlanResponse:

@@ -42,6 +42,7 @@ class Attempts:
         runs: Runs,
         endings: Endings,
         clock: Clock,
+        max_in_flight: int,
         reach: Callable[[str], None],
     ) -> None:
         self._state = state
@@ -50,6 +51,7 @@ class Attempts:
         self._runs = runs
         self._endings = endings
         self._clock = clock
+        self._slots = asyncio.Semaphore(max_in_flight)
         self._reach = reach
         self._flights: dict[str, tuple[asyncio.Lock, int]] = {}
 
@@ -57,13 +59,30 @@ class Attempts:
         """Drive `record` to a terminal state, through as many attempts as the policy allows."""
         policy = snapshot.get_policy(plan.policy)
         while not record.state.terminal:
-            if record.attempt is not None:
-                record = await self._attempt(plan, snapshot, policy, record, record.attempt)
-            else:
-                record = await self._begin(plan, snapshot, policy, record)
+            async with self._slots:
+                record = await self._step(plan, snapshot, policy, record)
             if record.state is ExecutionState.QUEUED:
+                # Without its slot: others run meanwhile.
                 await self._clock.sleep(policy.backoff_ms_after(record.attempt_idx - 1) / 1000)
         return record
+
+    async def abandon(self, plan: PlanRecord, record: ExecutionRecord, failure: Failure) -> ExecutionRecord:
+        """End an execution whose plan cannot be carried on; what was settled of it before stays."""
+        try:
+            return await self._endings.refuse(plan, record, None, failure)
+        except Exception:  # noqa: BLE001 - what broke the plan may break this, too; nothing may stay open
+            _log.exception("execution.left", extra={"theory_fields": {"execution_id": record.execution_id.text}})
+            now = self._clock.now()
+            ended = replace(record, state=ExecutionState.FAILED, attempt=None, failure=failure, finish_time=now)
+            return await self._endings.save(ended)
+
+    async def _step(
+        self, plan: PlanRecord, snapshot: RegistrySnapshot, policy: PolicyDoc, record: ExecutionRecord
+    ) -> ExecutionRecord:
+        if record.attempt is None:
+            return await self._begin(plan, snapshot, policy, record)
+        async with self._flight(record.attempt.memo_key):
+            return await self._attempt(plan, snapshot, policy, record, record.attempt)
 
     async def _begin(
         self, plan: PlanRecord, snapshot: RegistrySnapshot, policy: PolicyDoc, record: ExecutionRecord
@@ -73,13 +92,11 @@ class Attempts:
         except TheoryError as error:
             return await self._endings.refuse(plan, record, None, Failure.of(error))
         async with self._flight(resolved.memo_key):
-            if entry := await self._state.memo(resolved.memo_key):
+            if entry := await patiently(self._clock, lambda: self._state.memo(resolved.memo_key)):
                 reused = await self._reuse(plan, record, resolved, entry)
                 if reused is not None:
                     return reused
-            earlier = await self._state.recent_components(record.processor, limit=memo.NEAREST_SEARCHED)
-            found = memo.differences(resolved.components, earlier)
-            record = replace(record, memo=MemoVerdict(resolved.memo_key, hit=False, differences=found))
+            record = replace(record, memo=await self._miss(record, resolved))
             try:
                 view = AttemptView(self._world, plan.world, ())
                 admission, inputs = resolved.processor.admission, record.inputs
@@ -87,6 +104,13 @@ class Attempts:
             except TheoryError as error:
                 return await self._endings.refuse(plan, record, resolved, Failure.of(error))
             return await self._claim_and_attempt(plan, snapshot, policy, record, resolved)
+
+    async def _miss(self, record: ExecutionRecord, resolved: Resolved) -> MemoVerdict:
+        earlier = await patiently(
+            self._clock, lambda: self._state.recent_components(record.processor, limit=memo.NEAREST_SEARCHED)
+        )
+        found = memo.differences(resolved.components, earlier)
+        return MemoVerdict(resolved.memo_key, hit=False, differences=found)
 
     async def _claim_and_attempt(
         self,
@@ -168,7 +192,8 @@ class Attempts:
             receipt = await self._endings.settle(request)
         except Conflict:
             # Fenced: the attempt is nobody's any more. The next claim closes it, or returns what was settled.
-            _log.warning("attempt.fenced", extra={"execution_id": record.execution_id.text, "epoch": attempt.epoch})
+            facts = {"execution_id": record.execution_id.text, "epoch": attempt.epoch}
+            _log.warning("attempt.fenced", extra={"theory_fields": facts})
             return await self._endings.next_attempt(record, ended.failure)
         self._reach("settled")
         return await self._endings.follow(plan, record, receipt)
@@ -188,7 +213,7 @@ class Attempts:
         except NotFound:
             return None
         except TheoryError as error:
-            return await self._endings.settle_refusal(plan, record, claimed.epoch, resolved, Failure.of(error))
+            return await self._endings.refuse(plan, record, resolved, Failure.of(error), epoch=claimed.epoch)
         self._reach("reuse_prepared")
         request = SettleRequest(
             plan_id=plan.plan_id,

@@ -9,6 +9,7 @@ from services.executor.domain.run import OUTCOME_BY_REASON, Runs
 from services.executor.domain.statement import facts_of
 from services.executor.ports import ExecutionRecord, ExecutorState, Ledger, MemoEntry, PlanRecord, World
 from theory.core.clock import Clock
+from theory.core.errors import Conflict, TheoryError
 from theory.core.execution import ExecutionState, Failure
 from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome, Receipt
@@ -46,36 +47,55 @@ class Endings:
         return await patiently(self._clock, lambda: self._ledger.claim(request))
 
     async def settle(self, request: SettleRequest) -> Receipt:
-        """Settle an attempt; `Conflict` (`EPOCH_FENCED`). The receipt may be that of an earlier call: it wins."""
-        settled = await patiently(self._clock, lambda: self._ledger.settle(request))
+        """Settle an attempt; `Conflict` (`EPOCH_FENCED`). The receipt may be that of an earlier call: it wins.
+
+        What the ledger cannot take, such as more than fits into a message, is settled as a failure at the same cost.
+        """
+        try:
+            settled = await patiently(self._clock, lambda: self._ledger.settle(request))
+        except Conflict:
+            raise
+        except TheoryError as error:
+            bare = _bare(request, Failure.of(error))
+            settled = await patiently(self._clock, lambda: self._ledger.settle(bare))
         return settled.receipt
 
     async def refuse(
-        self, plan: PlanRecord, record: ExecutionRecord, resolved: Resolved | None, failure: Failure
+        self,
+        plan: PlanRecord,
+        record: ExecutionRecord,
+        resolved: Resolved | None,
+        failure: Failure,
+        *,
+        epoch: int | None = None,
     ) -> ExecutionRecord:
-        """Settle an execution that may not begin, so that it too has a receipt."""
-        claimed = await self.claim(record, 0)
-        if claimed.settled is not None:
-            return await self.follow(plan, record, claimed.settled)
-        return await self.settle_refusal(plan, record, claimed.epoch, resolved, failure)
+        """Settle an execution that may not begin, so that it too has a receipt; `epoch` is that of a claim, if any.
 
-    async def settle_refusal(
-        self, plan: PlanRecord, record: ExecutionRecord, epoch: int, resolved: Resolved | None, failure: Failure
-    ) -> ExecutionRecord:
-        """Settle a claimed execution that never ran."""
+        Nothing ran: where another claim came between, the same is stated again under a newer epoch.
+        """
         now = self._clock.now()
-        request = SettleRequest(
-            plan_id=plan.plan_id,
-            execution_id=record.execution_id,
-            epoch=epoch,
-            attempt_idx=record.attempt_idx,
-            outcome=OUTCOME_BY_REASON.get(failure.reason, AttemptOutcome.FAILED),
-            final=True,
-            cost_usd_micro=0,
-            facts=facts_of(plan, record, started=now, finished=now, basis=resolved, failure=failure),
-        )
-        receipt = await self.settle(request)
-        return await self.follow(plan, replace(record, start_time=record.start_time or now), receipt)
+        while True:
+            if epoch is None:
+                claimed = await self.claim(record, 0)
+                if claimed.settled is not None:
+                    return await self.follow(plan, record, claimed.settled)
+                epoch = claimed.epoch
+            request = SettleRequest(
+                plan_id=plan.plan_id,
+                execution_id=record.execution_id,
+                epoch=epoch,
+                attempt_idx=record.attempt_idx,
+                outcome=OUTCOME_BY_REASON.get(failure.reason, AttemptOutcome.FAILED),
+                final=True,
+                cost_usd_micro=0,
+                facts=facts_of(plan, record, started=now, finished=now, basis=resolved, failure=failure),
+            )
+            try:
+                receipt = await self.settle(request)
+            except Conflict:
+                epoch = None
+            else:
+                return await self.follow(plan, replace(record, start_time=record.start_time or now), receipt)
 
     async def follow(self, plan: PlanRecord, record: ExecutionRecord, receipt: Receipt) -> ExecutionRecord:
         """Do what a receipt of this execution says: it is the truth, whoever wrote it."""
@@ -128,6 +148,19 @@ class Endings:
         return saved[0]
 
 
+def _bare(request: SettleRequest, failure: Failure) -> SettleRequest:
+    """The same end as a failure that says why, without anything that can be large."""
+    facts = {name: value for name, value in request.facts.items() if not isinstance(value, Mapping | list)}
+    return replace(
+        request,
+        outcome=AttemptOutcome.FAILED,
+        final=True,
+        outputs=(),
+        facts=facts | {"failure": failure.to_document()},
+        events=(),
+    )
+
+
 def _failure_in(receipt: Receipt) -> Failure | None:
     match receipt.document.get("failure"):
         case {"reason": str(reason), "message": str(message), "metadata": dict(metadata)}:
@@ -138,8 +171,9 @@ def _failure_in(receipt: Receipt) -> Failure | None:
 
 
 def _spent(receipt: Receipt) -> int:
-    spent = _mapping(receipt.document.get("budget")).get("spent_usd_micro", 0)
-    return spent if isinstance(spent, int) else 0
+    """All that the attempt cost: what the cap did not admit is owed, not saved."""
+    amounts = (_mapping(receipt.document.get("budget")).get(field) for field in ("spent_usd_micro", "debt_usd_micro"))
+    return sum(amount for amount in amounts if isinstance(amount, int))
 
 
 def _memo_entry(before: ExecutionRecord, ended: ExecutionRecord) -> MemoEntry | None:

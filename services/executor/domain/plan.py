@@ -57,7 +57,6 @@ class Plans:
         peers: Peers,
         attempts: Attempts,
         clock: Clock,
-        max_in_flight: int,
         reach: Callable[[str], None],
     ) -> None:
         self._state = state
@@ -67,18 +66,22 @@ class Plans:
         self._scratch = peers.scratch
         self._attempts = attempts
         self._clock = clock
-        self._slots = asyncio.Semaphore(max_in_flight)
         self._reach = reach
+        self._resumed = False
         self._running: dict[PlanId, asyncio.Task[None]] = {}
 
     async def resume(self) -> None:
-        """Take up every plan that an earlier process left."""
+        """Take up every plan that is recorded and has not ended."""
+        self._resumed = True
         for plan in await self._state.open_plans():
             self.begin(plan)
 
     def begin(self, plan: PlanRecord) -> None:
-        """Carry `plan` on in the background; nothing happens where that is under way."""
-        if plan.plan_id not in self._running:
+        """Carry `plan`, which is recorded, on in the background; nothing happens where that is under way.
+
+        Before `resume` nothing begins: what an earlier process left is swept first, and nothing new may be among it.
+        """
+        if self._resumed and plan.plan_id not in self._running:
             # In a context of its own: the deadline of the call that submitted it is not the plan's.
             task = asyncio.create_task(self._carry(plan), name=f"plan {plan.plan_id}", context=Context())
             self._running[plan.plan_id] = task
@@ -92,29 +95,49 @@ class Plans:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _carry(self, plan: PlanRecord) -> None:
+        plan_id = plan.plan_id
         try:
+            # As it stands now: whoever asked may have read it a while ago.
+            plan = await patiently(self._clock, lambda: self._state.plan(plan_id))
             if not plan.state.terminal:
-                plan = await self._carry_out(plan)
+                plan = await self._carry_to_its_end(plan)
             await self._end_scratch(plan)
+        except Exception:  # noqa: BLE001 - nobody waits for this task; the next start takes the plan up again
+            _log.exception("plan.left", extra={"theory_fields": {"plan_id": plan_id.text}})
+
+    async def _carry_to_its_end(self, plan: PlanRecord) -> PlanRecord:
+        try:
+            return await self._carry_out(plan)
         except TheoryError as error:
-            _log.exception("plan.stopped", extra={"plan_id": plan.plan_id.text, "reason": error.reason})
-            await self._finish(plan, Failure.of(error))
+            failure = Failure.of(error)
         except Exception:  # noqa: BLE001 - a bug of ours ends this one plan; unseen, it would hang for ever
-            _log.exception("plan.broke", extra={"plan_id": plan.plan_id.text})
-            await self._finish(plan, Failure("INTERNAL", "the executor broke on this plan; its log says where", {}))
+            _log.exception("plan.broke", extra={"theory_fields": {"plan_id": plan.plan_id.text}})
+            failure = Failure("INTERNAL", "the executor broke on this plan; its log says where", {})
+        _log.warning("plan.stopped", extra={"theory_fields": {"plan_id": plan.plan_id.text, "reason": failure.reason}})
+        return await self._give_up(plan.plan_id, failure)
 
     async def _carry_out(self, plan: PlanRecord) -> PlanRecord:
         snapshot = await patiently(self._clock, lambda: self._registry.snapshot(plan.snapshot_id))
         if plan.state is PlanState.QUEUED:
-            try:
-                await self._open(plan)
-            except TheoryError as error:
-                return await self._finish(plan, Failure.of(error))
+            await self._open(plan)
             plan = await self._save(replace(plan, state=PlanState.RUNNING))
             self._reach("opened")
         failed = await self._run_executions(plan, snapshot)
         failure = Failure("NEED_FAILED", f"{failed} of {plan.execution_count} executions did not succeed", {})
         return await self._finish(plan, failure if failed else None)
+
+    async def _give_up(self, plan_id: PlanId, failure: Failure) -> PlanRecord:
+        """End a plan that cannot be carried on, and before it whatever of it is still open."""
+        plan = await patiently(self._clock, lambda: self._state.plan(plan_id))
+        skipped: list[ExecutionRecord] = []
+        for record in await self._executions(plan):
+            if record.state is ExecutionState.WAITING or (plan.state is PlanState.QUEUED and not record.state.terminal):
+                now = self._clock.now()
+                skipped.append(replace(record, state=ExecutionState.SKIPPED, failure=failure, finish_time=now))
+            elif not record.state.terminal:
+                await self._attempts.abandon(plan, record, failure)
+        await patiently(self._clock, lambda: self._state.save_executions(skipped))
+        return await self._finish(plan, failure)
 
     async def _open(self, plan: PlanRecord) -> None:
         """Account, first events, files: each may be repeated after a crash."""
@@ -199,11 +222,8 @@ class Plans:
     def _start(
         self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord
     ) -> asyncio.Task[ExecutionRecord]:
-        async def carry_out() -> ExecutionRecord:
-            async with self._slots:
-                return await self._attempts.carry_out(plan, snapshot, record)
-
-        return asyncio.create_task(carry_out(), name=f"execution {record.execution_id}")
+        carrying = self._attempts.carry_out(plan, snapshot, record)
+        return asyncio.create_task(carrying, name=f"execution {record.execution_id}")
 
     async def _finish(self, plan: PlanRecord, failure: Failure | None) -> PlanRecord:
         self._reach("finishing")

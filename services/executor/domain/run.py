@@ -117,7 +117,7 @@ class Runs:
             outcome = OUTCOME_BY_REASON.get(error.reason, AttemptOutcome.FAILED)
             return Ended(outcome, collected, Failure.of(error), result)
         except Exception:  # noqa: BLE001 - a bug of ours ends this one attempt; unseen, it would hang its plan for ever
-            _log.exception("attempt.broke", extra={"execution_id": record.execution_id.text})
+            _log.exception("attempt.broke", extra={"theory_fields": {"execution_id": record.execution_id.text}})
             failure = Failure("INTERNAL", "the executor broke on this attempt; its log says where", {})
             return Ended(AttemptOutcome.FAILED, collected, failure, result)
         return Ended(AttemptOutcome.SUCCEEDED, collected, None, result)
@@ -143,11 +143,12 @@ class Runs:
         """Remove what the attempt left; what cannot be removed now is swept at the next start."""
         if record.attempt is None:
             return
+        name = place_name(record)
         try:
-            await self._resolver.runtime(record.runtime).release(place_name(record))
-            await self._places.remove(place_name(record))
-        except TheoryError as error:
-            _log.warning("attempt.left", extra={"place": place_name(record), "reason": error.reason})
+            await self._resolver.runtime(record.runtime).release(name)
+            await self._places.remove(name)
+        except Exception:  # noqa: BLE001 - the attempt has ended; what is left of it must not undo that
+            _log.warning("attempt.left", exc_info=True, extra={"theory_fields": {"place": name}})
 
     async def _place(
         self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, attempt: AttemptRecord

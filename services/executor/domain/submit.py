@@ -1,18 +1,17 @@
 """Accepting a plan: what can be known before it begins is checked, then all of it is recorded or nothing."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 
 from services.executor.domain import predicates
 from services.executor.domain.resolve import secret_tags
 from services.executor.ports import (
     ExecutionRecord,
     ExecutorState,
+    Peers,
     PlanFileRecord,
     PlanRecord,
-    Registry,
     Runtime,
-    Secrets,
-    World,
 )
 from theory.core import jcs
 from theory.core.cid import Cid
@@ -34,25 +33,25 @@ class Submissions:
         self,
         *,
         state: ExecutorState,
-        registry: Registry,
-        world: World,
-        secrets: Secrets,
+        peers: Peers,
         runtimes: Mapping[str, Runtime],
         default_runtime: str,
         clock: Clock,
         ids: IdSource,
+        begin: Callable[[PlanRecord], None],
     ) -> None:
         self._state = state
-        self._registry = registry
-        self._world = world
-        self._secrets = secrets
+        self._registry = peers.registry
+        self._world = peers.world
+        self._secrets = peers.secrets
         self._runtimes = runtimes
         self._default_runtime = default_runtime
         self._clock = clock
         self._ids = ids
+        self._begin = begin
 
-    async def submit(self, request_id: RequestId, spec: PlanSpec) -> tuple[PlanRecord, bool]:
-        """Record a plan, or find the one that was recorded under this id; says whether it is new.
+    async def submit(self, request_id: RequestId, spec: PlanSpec) -> PlanRecord:
+        """Record a plan and begin it, or find the one that was recorded under this id.
 
         `Invalid` (`PLAN_INVALID`, `WRITE_PREFIX_REFUSED`) with `field`; `NotFound` (`SPEC_UNKNOWN`, `BLOB_UNKNOWN`,
         `SECRET_UNKNOWN`); `NotReady` (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `BUDGET_INSUFFICIENT`); `AlreadyExists`
@@ -63,7 +62,8 @@ class Submissions:
             if known.request_digest != digest:
                 message = "the request id was used with another plan: choose a new one"
                 raise AlreadyExists("REQUEST_ID_TAKEN", message, request_id=request_id.text)
-            return known, False
+            self._begin_unless_ended(known)
+            return known
         if spec.sources:
             raise Invalid("PLAN_INVALID", "local files are uploaded before a plan is submitted", field="files")
         steps = expand(spec)
@@ -76,8 +76,10 @@ class Submissions:
         await self._check_files(spec)
         await secret_tags(self._clock, self._secrets, list(processors.values()))
         plan_id = self._ids.plan_id()
+        place_by_id = {each.transition_id: f"transitions[{place}]" for place, each in enumerate(spec.transitions)}
         executions = [
-            self._execution(plan_id, ordinal, step, processors[step.processor]) for ordinal, step in enumerate(steps)
+            self._execution(plan_id, ordinal, step, processors[step.processor], place_by_id[step.transition_id])
+            for ordinal, step in enumerate(steps)
         ]
         plan = PlanRecord(
             plan_id=plan_id,
@@ -94,8 +96,17 @@ class Submissions:
             create_time=self._clock.now(),
             execution_count=len(executions),
         )
+        return await asyncio.shield(self._record(plan, executions))
+
+    async def _record(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
+        """Never cancelled half way: a plan that is recorded is carried out, though its client went away."""
         recorded = await self._state.add_plan(plan, executions)
-        return recorded, recorded.plan_id == plan_id
+        self._begin_unless_ended(recorded)
+        return recorded
+
+    def _begin_unless_ended(self, plan: PlanRecord) -> None:
+        if not plan.state.terminal:
+            self._begin(plan)
 
     async def _pin(self, spec: PlanSpec) -> RegistrySnapshot:
         tools = dict.fromkeys(each.processor for each in spec.transitions)
@@ -118,13 +129,15 @@ class Submissions:
                 message = f"the bytes of {each.path} were never uploaded"
                 raise NotFound("BLOB_UNKNOWN", message, cid=each.cid.text, path=each.path.text)
 
-    def _execution(self, plan_id: PlanId, ordinal: int, step: Step, processor: ProcessorSpec) -> ExecutionRecord:
+    def _execution(
+        self, plan_id: PlanId, ordinal: int, step: Step, processor: ProcessorSpec, place: str
+    ) -> ExecutionRecord:
         prefix = step.write_prefix or default_write_prefix(processor, step)
         try:
             resolve_write_set(processor.writes, prefix)
         except TheoryError as error:
-            field = f"transitions[{step.transition_id}].write_prefix"
-            raise Invalid(error.reason, error.message, field=field, **error.metadata) from error
+            where = {"field": f"{place}.write_prefix"}
+            raise Invalid(error.reason, error.message, **(error.metadata | where)) from error
         return ExecutionRecord(
             plan_id=plan_id,
             execution_id=execution_id_of(plan_id, step.transition_id, step.index),

@@ -26,10 +26,10 @@ class Sweep:
             try:
                 removed = await runtime.reap(keep)
             except TheoryError as error:
-                _log.warning("sweep.skipped", extra={"runtime": kind, "reason": error.reason})
+                _log.warning("sweep.skipped", extra={"theory_fields": {"runtime": kind, "reason": error.reason}})
                 continue
             if removed:
-                _log.info("sweep.reaped", extra={"runtime": kind, "names": list(removed)})
+                _log.info("sweep.reaped", extra={"theory_fields": {"runtime": kind, "names": removed}})
         await self._places.sweep(keep)
 
     async def _kept(self) -> frozenset[str]:
