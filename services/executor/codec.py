@@ -1,13 +1,13 @@
 """Protobuf to the executor's words and back. Pure; raises `Invalid` with the field's name and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.executor.ports import ExecutionRecord, PlanRecord
 from theory.api.artifacts.v1 import artifacts_pb2
-from theory.api.executor.v1 import execution_pb2, plan_pb2
+from theory.api.executor.v1 import execution_pb2, executor_pb2, plan_pb2
 from theory.api.ledger.v1 import receipt_pb2
 from theory.core import jcs
 from theory.core.artifact import Output
@@ -16,6 +16,7 @@ from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanStat
 from theory.core.jcs import JSON
 from theory.core.plan import PlanSpec
 from theory.core.receipt import AttemptOutcome
+from theory.wire.options import REPLY_BYTES
 
 _PLAN_STATE: Mapping[PlanState, plan_pb2.Plan.State.ValueType] = {
     PlanState.QUEUED: plan_pb2.Plan.STATE_QUEUED,
@@ -100,6 +101,37 @@ def execution_to_proto(record: ExecutionRecord) -> execution_pb2.Execution:
         finish_time=_time(record.finish_time),
         log_tail=record.log_tail,
     )
+
+
+def changes_to_proto(plan: PlanRecord, changed: Iterable[ExecutionRecord]) -> Iterator[executor_pb2.WatchPlanResponse]:
+    """What changed, in order of `seq`, in as many messages as it takes; the position of each may be resumed from."""
+    message = executor_pb2.WatchPlanResponse(plan=plan_to_proto(plan))
+    room = REPLY_BYTES
+    for record in changed:
+        each = execution_to_proto(record)
+        if (size := each.ByteSize()) > room and message.executions:
+            # Others of the same position may follow: whoever resumes here gets all of them.
+            message.seq = record.seq - 1
+            yield message
+            message = executor_pb2.WatchPlanResponse(plan=message.plan)
+            room = REPLY_BYTES
+        message.executions.append(each)
+        room -= size
+    message.seq = plan.seq
+    yield message
+
+
+def executions_to_proto(records: Iterable[ExecutionRecord]) -> list[execution_pb2.Execution]:
+    """As many of the executions, from the first on, as one reply has room for; at least one."""
+    fitting: list[execution_pb2.Execution] = []
+    room = REPLY_BYTES
+    for record in records:
+        each = execution_to_proto(record)
+        room -= each.ByteSize()
+        if room < 0 and fitting:
+            break
+        fitting.append(each)
+    return fitting
 
 
 def _transition(spec: plan_pb2.TransitionSpec, at: str) -> dict[str, JSON]:

@@ -3,7 +3,13 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import cast
 
-from services.executor.codec import execution_to_proto, plan_spec_from_proto, plan_to_proto
+from services.executor.codec import (
+    changes_to_proto,
+    execution_to_proto,
+    executions_to_proto,
+    plan_spec_from_proto,
+    plan_to_proto,
+)
 from services.executor.domain.submit import Submissions
 from services.executor.domain.watch import WatchedState
 from services.executor.ports import Runtime
@@ -63,9 +69,8 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
     async def WatchPlan(self, request: pb.WatchPlanRequest, context: Context) -> AsyncIterator[pb.WatchPlanResponse]:
         """Stream what changes."""
         async for plan, changed in self._state.follow(PlanId.parse(request.plan_id), after_seq=request.after_seq):
-            yield pb.WatchPlanResponse(
-                seq=plan.seq, plan=plan_to_proto(plan), executions=[execution_to_proto(each) for each in changed]
-            )
+            for message in changes_to_proto(plan, changed):
+                yield message
 
     async def GetExecution(self, request: pb.GetExecutionRequest, context: Context) -> pb.GetExecutionResponse:
         """Read one execution."""
@@ -79,9 +84,9 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         await self._state.plan(plan_id)
         first = cast("int", page.after) + 1 if page.after is not None else 0
         found = await self._state.executions(plan_id, from_ordinal=first, limit=page.size + 1)
-        shown = found[: page.size]
-        token = page.token_after(shown[-1].ordinal) if len(found) > page.size else ""
-        return pb.ListExecutionsResponse(executions=[execution_to_proto(each) for each in shown], next_page_token=token)
+        shown = executions_to_proto(found[: page.size])
+        token = page.token_after(found[len(shown) - 1].ordinal) if len(found) > len(shown) else ""
+        return pb.ListExecutionsResponse(executions=shown, next_page_token=token)
 
 
 async def _advice_of(runtime: Runtime) -> str:

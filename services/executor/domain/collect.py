@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from mimetypes import MimeTypes
 
-from services.executor.ports import AttemptPlace, CollectedFile, Places, World
+from services.executor.ports import CollectedFile, World, WrittenTree
 from theory.core import jcs
 from theory.core.artifact import DEFAULT_CONTENT_TYPE, Output, content_type_of
 from theory.core.cid import Cid
@@ -35,7 +35,7 @@ class Collected:
     """What the processor says it spent elsewhere."""
 
 
-async def collect(places: Places, place: AttemptPlace, write_set: Sequence[Selector], world: World) -> Collected:
+async def collect(tree: WrittenTree, write_set: Sequence[Selector], world: World) -> Collected:
     """Store every output and name it.
 
     `Invalid` (`OUTPUT_REFUSED`) with `path` and `rule` for anything that a processor may not leave behind: then nothing
@@ -43,7 +43,7 @@ async def collect(places: Places, place: AttemptPlace, write_set: Sequence[Selec
     """
     gathering = _Gathering(world)
     result: Mapping[str, JSON] = {}
-    async with places.written(place) as tree:
+    try:
         async for each in tree.files():
             if each.relative == RESULT_FILE:
                 result = _result(each)
@@ -53,10 +53,11 @@ async def collect(places: Places, place: AttemptPlace, write_set: Sequence[Selec
                 allowed = " ".join(selector.text for selector in write_set)
                 raise _refused(each.relative, "outside_write_set", f"it lies outside the write set: {allowed}")
             await gathering.add(path, each)
+        outputs = await gathering.finish()
+    finally:
+        await gathering.close()
     named = _named_outputs(result)
-    cost = result.get("cost_usd_micro", 0)
-    outputs = await gathering.finish()
-    return Collected(outputs, named, _reported(cost))
+    return Collected(outputs, named, _reported(result.get("cost_usd_micro", 0)))
 
 
 @dataclass(slots=True)
@@ -83,6 +84,10 @@ class _Gathering:
     async def finish(self) -> tuple[Output, ...]:
         await self._settle()
         return tuple(sorted(self.outputs, key=lambda each: each.path))
+
+    async def close(self) -> None:
+        """Wait for what is still on its way: nobody asks for it any more."""
+        await asyncio.gather(*(task for _, _, task in self.pending), return_exceptions=True)
 
     async def _settle(self) -> None:
         pending, self.pending, self.pending_bytes = self.pending, [], 0

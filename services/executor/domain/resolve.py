@@ -11,12 +11,17 @@ from services.executor.ports import ExecutionRecord, PlanRecord, Runtime, Secret
 from theory.core.adapters import ImageIdentity
 from theory.core.cid import Cid
 from theory.core.clock import Clock
-from theory.core.errors import NotFound, NotReady, TheoryError
+from theory.core.errors import Invalid, NotFound, NotReady, TheoryError
 from theory.core.fingerprint import Fingerprint
 from theory.core.jcs import JSON
 from theory.core.selector import Selector
 from theory.core.spec import ProcessorSpec, RegistrySnapshot
 from theory.core.world_path import PathPrefix, WorldPath
+
+MAX_INPUT_LIST_BYTES = 3 * 1024 * 1024
+"""How long the list of what one attempt reads may be: its receipt names every path and CID."""
+BYTES_BESIDE_PATH = 160
+"""What stands beside a path in such a list, generously: CID, size, and the names of fields."""
 
 _IMAGES_KEPT = 1024
 
@@ -59,7 +64,8 @@ class Resolver:
         """Fix what `record` depends on.
 
         `NotFound` (`PROCESSOR_UNKNOWN`, `READ_UNRESOLVED`, `SECRET_UNKNOWN` naming every missing secret), `NotReady`
-        (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `IMAGE_UNAVAILABLE`), `Invalid` (`WRITE_PREFIX_REFUSED`).
+        (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `IMAGE_UNAVAILABLE`), `Invalid` (`WRITE_PREFIX_REFUSED`, `PLAN_INVALID` for
+        more files than a receipt can name).
         """
         processor = snapshot.get_processor(record.processor)
         policy = snapshot.get_policy(plan.policy)
@@ -121,6 +127,9 @@ class Resolver:
         found: dict[WorldPath, Cid] = {}
         for each in await asyncio.gather(*(self._read(plan, text) for text in record.reads)):
             found |= each
+        if sum(len(path.text.encode()) + BYTES_BESIDE_PATH for path in found) > MAX_INPUT_LIST_BYTES:
+            message = f"{len(found)} files are too many to be named in one receipt: let several transitions read them"
+            raise Invalid("PLAN_INVALID", message, field="reads")
         return tuple(sorted(found.items()))
 
     async def _read(self, plan: PlanRecord, text: str) -> dict[WorldPath, Cid]:

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from services.executor.domain import predicates
 from services.executor.domain.collect import Collected, collect
 from services.executor.domain.patience import patiently
 from services.executor.domain.resolve import Resolver
-from services.executor.domain.statement import fingerprint_of
+from services.executor.domain.statement import check_fits, fingerprint_of
 from services.executor.domain.view import AttemptView
 from services.executor.ports import (
     AttemptPlace,
@@ -23,7 +24,7 @@ from services.executor.ports import (
 from theory.core import jcs
 from theory.core.clock import Clock
 from theory.core.context import ExpandedContext, ProcessorResult
-from theory.core.errors import Conflict, TheoryError
+from theory.core.errors import Conflict, TheoryError, Unavailable
 from theory.core.execution import Failure
 from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.spec import RegistrySnapshot
@@ -106,10 +107,12 @@ class Runs:
             self._reach("exited")
             if result.outcome is not AttemptOutcome.SUCCEEDED:
                 return Ended(result.outcome, None, _failure_of(result), result)
-            collected = await patiently(
-                self._clock, lambda: collect(self._places, place, context.write_set_resolved, self._world)
-            )
+            collected = await patiently(self._clock, lambda: self._collect(place, context))
+            if collected is None:
+                failure = Failure("ATTEMPT_LOST", "its place is gone, and with it what the processor wrote", {})
+                return Ended(AttemptOutcome.LOST, None, failure, result)
             self._reach("collected")
+            check_fits(plan, record, attempt, collected.outputs)
             await self.prepare(plan, record, attempt.epoch, collected)
             self._reach("prepared")
             await self._check_success(plan, snapshot, record, collected)
@@ -186,6 +189,15 @@ class Runs:
         document = b"" if in_memory else jcs.canonical(context.to_document())
         place = await patiently(self._clock, lambda: self._places.prepare(request, document))
         return place, replace(context, world_mount=str(place.world), scratch_dir=str(place.out))
+
+    async def _collect(self, place: AttemptPlace, context: ExpandedContext) -> Collected | None:
+        """What was written; None where the place is not there any more, however often one asks."""
+        async with AsyncExitStack() as opening:
+            try:
+                tree = await opening.enter_async_context(self._places.written(place))
+            except Unavailable:
+                return None
+            return await collect(tree, context.write_set_resolved, self._world)
 
     async def _check_success(
         self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, collected: Collected

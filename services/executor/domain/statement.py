@@ -1,18 +1,23 @@
 """What the executor states to the ledger about an attempt: the facts of its receipt and the events beside it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from services.executor.domain.resolve import Resolved
+from services.executor.domain.resolve import BYTES_BESIDE_PATH, Resolved
 from services.executor.ports import AttemptRecord, ExecutionRecord, MemoEntry, PlanRecord
 from theory.core import jcs
 from theory.core.artifact import Output
 from theory.core.chain import NewEvent
 from theory.core.cid import Cid
 from theory.core.clock import rfc3339
+from theory.core.errors import Invalid, shown
 from theory.core.execution import Failure
 from theory.core.fingerprint import fingerprint_digest_of
 from theory.core.jcs import JSON
+from theory.core.world_path import WorldPath
+
+MAX_STATED_BYTES = 6 * 1024 * 1024
+"""How much the lists of inputs and outputs of one attempt may be: a settlement is one message, of at most 8 MiB."""
 
 
 def facts_of(  # noqa: PLR0913 - each argument is a fact of the receipt
@@ -70,6 +75,25 @@ def facts_of(  # noqa: PLR0913 - each argument is a fact of the receipt
 def fingerprint_of(components: Mapping[str, JSON]) -> str:
     """The digest of the fingerprint that stands in a memo key's components."""
     return fingerprint_digest_of(jcs.canonical(components["fingerprint"], floats=False))
+
+
+def check_fits(plan: PlanRecord, record: ExecutionRecord, basis: AttemptRecord, outputs: Sequence[Output]) -> None:
+    """Refuse outputs that one settlement cannot state: `Invalid` (`OUTPUT_REFUSED`) with `path` and `rule`.
+
+    Each is stated twice, in the receipt and in an event of its own.
+    """
+    names = len(plan.world.text) + 2 * len(record.execution_id.text)
+    size = sum(_bytes_of(path) for path, _ in basis.inputs)
+    for each in outputs:
+        size += 2 * _bytes_of(each.path) + names + len(each.content_type)
+        if size > MAX_STATED_BYTES:
+            path = shown(each.path.text.removeprefix("/"))
+            message = f"{path}: with it the list of inputs and outputs is too long for one receipt: write fewer files"
+            raise Invalid("OUTPUT_REFUSED", message, path=path, rule="too_many_files")
+
+
+def _bytes_of(path: WorldPath) -> int:
+    return len(path.text.encode()) + BYTES_BESIDE_PATH
 
 
 def written_events(
