@@ -67,13 +67,7 @@ class Settlements:
         now = self._clock.now()
 
         def run(transaction: LedgerTransaction) -> StoredReceipt | None:
-            books = Books(transaction, now)
-            books.load_executions([execution_id.text])
-            known = books.execution(execution_id.text)
-            if known is not None and known.plan_id is not None:
-                books.load_budgets([known.plan_id])
-                books.load_chains([known.plan_id], ())
-            books.ready()
+            books = open_books_of(transaction, execution_id, now)
             receipt = resolve(books, execution_id, epoch)
             books.close()
             return receipt
@@ -107,6 +101,18 @@ def open_books(
     plan_ids = {each.plan_id.text for each in items}
     books.load_budgets(plan_ids)
     books.load_chains(plan_ids, {(each.plan_id.text, event.event_id) for each in items for event in each.events})
+    books.ready()
+    return books
+
+
+def open_books_of(transaction: LedgerTransaction, execution_id: ExecutionId, now: datetime) -> Books:
+    """Books with all that a resolution of this execution needs."""
+    books = Books(transaction, now)
+    books.load_executions([execution_id.text])
+    known = books.execution(execution_id.text)
+    if known is not None and known.plan_id is not None:
+        books.load_budgets([known.plan_id])
+        books.load_chains([known.plan_id], ())
     books.ready()
     return books
 
