@@ -63,9 +63,8 @@ bench: setup  ## the measured hot paths, as ratios within one run
 
 # ---- Use
 
-RUNTIME ?= local
-run: setup  ## the demo, embedded, state in ./.theory; RUNTIME=local|process|mock
-	PATH="$(CURDIR)/$(BIN):$$PATH" RUNTIME=$(RUNTIME) deploy/run.sh
+run: setup  ## the demo, embedded, state in ./.theory; RUNTIME=local|process|mock (local where an engine answers)
+	@deploy/run.sh $(RUNTIME)
 
 docs: setup  ## judge the documents alone: links, numbers, words
 	$(BIN)/python -m tests.docs_drift

@@ -1,8 +1,6 @@
 """The command `theory`: which verbs there are, and how one is found, run and ended. Loads only what it needs."""
 
 import argparse
-import asyncio
-import inspect
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
@@ -155,6 +153,9 @@ def _unknown(verb: str) -> Usage:
 
 
 def _carried_out(options: argparse.Namespace, known: environment.Environment, output: Output) -> int:
+    import asyncio
+    import inspect
+
     from theory.cli.session import Session
 
     session = Session(

@@ -1,0 +1,258 @@
+"""The command `theory`, as the process that people start, against five services."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.documents import tool
+from tests.embedded import Embedded, embedded
+from tests.scripted import Act, failing
+from theory.core import jcs
+from theory.core.cid import Cid
+
+pytestmark = pytest.mark.slow  # a process each
+
+_PLAN = """\
+name: letters
+seed: 7
+files: {/artifacts/inputs/: "*.txt"}
+transitions:
+  - id: upper
+    processor: test/step@1
+    for_each: {files: /artifacts/inputs/**}
+    inputs: {path: "${item.path}"}
+    reads: ["${item.path}"]
+  - {id: report, processor: test/step@1, needs: [upper], inputs: {title: Letters}, reads: [/artifacts/outputs/**]}
+"""
+
+
+@dataclass
+class Ended:
+    """What a command said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return jcs.parse(self.out)
+
+
+@dataclass
+class Command:
+    """The command, used on one installation."""
+
+    installation: Embedded
+    folder: Path
+
+    async def __call__(self, *arguments: str, stdin: bytes = b"") -> Ended:
+        home = ("--home", str(self.installation.home))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "theory.cli", *home, *arguments),
+            cwd=self.folder,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate(stdin)
+        assert b"Traceback" not in err, err.decode()
+        assert process.returncode is not None
+        return Ended(process.returncode, out.decode(), err.decode())
+
+    async def ok(self, *arguments: str, stdin: bytes = b"") -> Ended:
+        ended = await self(*arguments, stdin=stdin)
+        assert ended.code == 0, ended
+        return ended
+
+
+@pytest.fixture
+async def theory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Command]:
+    folder = tmp_path_factory.mktemp("w")
+    (folder / "plan.yaml").write_text(_PLAN)
+    (folder / "a.txt").write_bytes(b"a")
+    (folder / "b.txt").write_bytes(b"b")
+    home = tmp_path_factory.mktemp("h")
+    home.chmod(0o700)
+    async with embedded(home) as installation:
+        yield Command(installation, folder)
+
+
+async def test_a_plan_runs_hits_and_tells_what_differed(theory: Command) -> None:
+    first = await theory.ok("run", "plan.yaml", "--into", "out")
+    assert "uploaded 2 files, 2 B" in first.out
+    assert "3 executions: 3 ran" in first.out
+    assert sorted(
+        path.relative_to(theory.folder / "out").as_posix() for path in (theory.folder / "out").rglob("*.json")
+    ) == [
+        "report/out.json",
+        "upper/0/out.json",
+        "upper/1/out.json",
+    ]
+
+    second = await theory.ok("run", "plan.yaml")
+    assert "uploaded" not in second.out
+    assert "3 executions: all memo hits, nothing had to run" in second.out
+
+    (theory.folder / "b.txt").write_bytes(b"changed")
+    third = await theory.ok("run", "plan.yaml", "--json")
+    assert third.document["plan"]["state"] == "succeeded"
+    memos = {each["execution_id"].partition(".")[2]: each["memo"] for each in third.document["executions"]}
+    assert memos["upper.0"]["hit"]
+    assert memos["upper.1"]["differences"] == ["input_cids:/artifacts/inputs/b.txt"]
+    assert not memos["report"]["hit"]
+
+    explained = await theory.ok("plan", "explain", "latest")
+    assert "input_cids:/artifacts/inputs/b.txt differed" in explained.out
+    assert (await theory.ok("verify")).out.count("ok ") >= 3
+
+
+async def test_a_plan_that_fails_ends_with_one_and_shows_what_was_written(theory: Command) -> None:
+    theory.installation.runtime.scripts["upper.1"] = failing(log="reading b\nno such letter\n")
+    ended = await theory("run", "plan.yaml")
+    assert ended.code == 1
+    assert "    | no such letter" in ended.out
+    assert "skipped" in ended.out
+    assert (await theory("plan", "watch", "latest", "--json")).code == 1
+    shown = await theory.ok("plan", "executions", "latest", "upper.1")
+    assert "no such letter" in shown.out
+
+
+async def test_a_plan_may_be_submitted_and_looked_at_later(theory: Command) -> None:
+    submitted = await theory.ok("run", "plan.yaml", "--no-watch", "--set", "name=other", "--json")
+    plan_id = submitted.document["plan"]["plan_id"]
+    watched = await theory.ok("plan", "watch", plan_id, "--json")
+    last: Any = jcs.parse(watched.out.splitlines()[-1])
+    assert last["plan"]["state"] == "succeeded"
+    listed = (await theory.ok("plan", "ls", "--json")).document
+    assert [(each["plan_id"], each["name"]) for each in listed["plans"]] == [(plan_id, "other")]
+    assert f"world      {plan_id}" in (await theory.ok("plan", "show", "latest")).out
+    assert "test/step@1" in (await theory.ok("plan", "executions", plan_id)).out
+
+
+async def test_one_processor_runs_on_a_local_file(theory: Command) -> None:
+    ended = await theory.ok(
+        *("run-processor", "test/step@1", "--file", "/artifacts/inputs/a.txt=a.txt", "--input", "size:=3", "--json")
+    )
+    (execution,) = ended.document["executions"]
+    assert execution["outputs"][0]["path"] == "/artifacts/outputs/run/out.json"
+
+
+async def test_files_of_a_world_are_put_listed_described_and_read(theory: Command) -> None:
+    await theory.ok("artifacts", "put", "shared", "/artifacts/letters/", "a.txt")
+    await theory.ok("artifacts", "put", "shared", "/artifacts/letters/c.bin", "-", stdin=b"\x00\xff")
+    listed = (await theory.ok("artifacts", "ls", "shared", "/artifacts/letters/", "--json")).document
+    assert [(each["path"], each["content_type"]) for each in listed["artifacts"]] == [
+        ("/artifacts/letters/a.txt", "text/plain"),
+        ("/artifacts/letters/c.bin", "application/octet-stream"),
+    ]
+    assert (await theory.ok("artifacts", "cat", "shared", "/artifacts/letters/a.txt")).out == "a"
+    assert Cid.of(b"a").text in (await theory.ok("artifacts", "stat", "shared", "/artifacts/letters/a.txt")).out
+    await theory.ok("artifacts", "get", "shared", "/artifacts/letters/", "--into", "copy")
+    assert (theory.folder / "copy" / "c.bin").read_bytes() == b"\x00\xff"
+
+    refused = await theory("artifacts", "put", "shared", "/artifacts/letters/a.txt", "b.txt")
+    assert refused.code == 1
+    assert "reason: PATH_BOUND" in refused.err
+    assert (await theory("artifacts", "cat", "shared", "/artifacts/none")).code == 1
+    assert (await theory("artifacts", "ls", "shared", "/ARTIFACTS/")).code == 2
+
+
+async def test_keys_are_put_counted_read_and_removed(theory: Command) -> None:
+    await theory.ok("kv", "put", "p-1", "greeting", "hello")
+    await theory.ok("kv", "put", "p-1", "file", "@b.txt", "--ttl", "60")
+    assert (await theory.ok("kv", "incr", "p-1", "count", "--by", "3")).out == "3\n"
+    assert (await theory.ok("kv", "get", "p-1", "greeting")).out == "hello"
+    several = (await theory.ok("kv", "get", "p-1", "greeting", "none", "file", "--json")).document["keys"]
+    assert [each["value"] for each in several] == ["hello", None, "b"]
+    assert several[2]["expire_time"] is not None
+    await theory.ok("kv", "rm", "p-1", "greeting", "none")
+    assert (await theory("kv", "get", "p-1", "greeting")).code == 1
+
+
+async def test_messages_are_published_consumed_given_back_and_acknowledged(theory: Command) -> None:
+    published = await theory.ok("queue", "publish", "p-1", "work", "hello", "--key", "once", "--json")
+    again = await theory.ok("queue", "publish", "p-1", "work", "hello", "--key", "once", "--json")
+    assert again.document == {"message_id": published.document["message_id"], "duplicate": True}
+    (first,) = (await theory.ok("queue", "consume", "p-1", "work", "--json")).document["messages"]
+    assert (first["value"], first["receive_count"]) == ("hello", 1)
+    await theory.ok("queue", "nack", "p-1", "work", first["receipt_handle"])
+    (second,) = (await theory.ok("queue", "consume", "p-1", "work", "--json")).document["messages"]
+    assert second["receive_count"] == 2
+    await theory.ok("queue", "ack", "p-1", "work", second["receipt_handle"])
+    assert "no message is visible" in (await theory.ok("queue", "consume", "p-1", "work")).out
+    assert (await theory("queue", "ack", "p-1", "work", second["receipt_handle"])).code == 1
+
+
+async def test_events_receipts_and_heads_are_shown(theory: Command) -> None:
+    theory.installation.runtime.scripts["upper.0"] = Act(outputs={}, reported=0)
+    await theory.ok("run", "plan.yaml")
+    tail = await theory.ok("ledger", "tail", "latest", "-n", "2")
+    assert "plan.succeeded" in tail.out.splitlines()[-1]
+    every = await theory.ok("ledger", "tail", "latest", "-n", "0", "--json", "--kind", "execution.settled")
+    assert len(every.out.splitlines()) == 3
+    receipts = (await theory.ok("ledger", "receipts", "latest", "--json")).document
+    assert {each["kind"] for each in receipts["receipts"]} == {"settle"}
+    one = await theory.ok("ledger", "receipts", "latest", receipts["receipts"][0]["receipt_id"])
+    assert "env_fingerprint" in one.out
+    assert "account: " in (await theory.ok("ledger", "receipts", "latest")).out
+    assert (await theory.ok("ledger", "show", "latest", "1", "--json")).document["seq"] == 1
+    assert "system.registry" in (await theory.ok("ledger", "show")).out
+    assert (await theory("ledger", "show", "latest", "9999")).code == 1
+
+
+async def test_a_catalog_is_applied_and_shown(theory: Command) -> None:
+    folder = theory.folder / "catalog" / "processors"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_bytes(jcs.canonical(dict(tool("mine/tool@1").document)))
+    assert "published  tools  mine/tool@1" in (await theory.ok("registry", "apply", "catalog")).out
+    assert "unchanged" in (await theory.ok("registry", "apply", "catalog")).out
+    (folder / "mine.yaml").write_bytes(jcs.canonical(dict(tool("mine/tool@1", writes=["/artifacts/x/"]).document)))
+    refused = await theory("registry", "apply", "catalog")
+    assert refused.code == 1
+    assert "at: catalog/processors/mine.yaml" in refused.err
+    assert "reason: REF_TAKEN" in refused.err
+    assert "mine/tool@1" in (await theory.ok("registry", "ls", "tools")).out
+    assert "prefix: /artifacts/outputs/" in (await theory.ok("registry", "show", "mine/tool@1")).out
+    assert (await theory("registry", "show", "mine/none@1")).code == 1
+
+
+async def test_secrets_are_told_by_name_only(theory: Command) -> None:
+    ended = await theory("secrets", "check", "NOT_THERE")
+    assert ended.code == 1
+    assert "env" in ended.out
+
+
+async def test_the_doctor_finds_nothing_where_all_is_well(theory: Command) -> None:
+    ended = await theory.ok("doctor")
+    assert "runtime process" in ended.out
+    assert "nothing to fix" in ended.out
+    findings = (await theory.ok("doctor", "services", "--json")).document["findings"]
+    assert {each["verdict"] for each in findings} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "place"),
+    [
+        ("name: a\nname: b\n", "YAML_INVALID", "at: plan.yaml:2:1"),
+        ("name: &x a\n", "YAML_INVALID", "at: plan.yaml:1:7"),
+        (_PLAN.replace("seed: 7", "seed: seven"), "PLAN_INVALID", "field: seed"),
+        (_PLAN.replace("[upper]", "[lower]"), "PLAN_INVALID", "field: transitions[1].needs[0]"),
+        (_PLAN.replace("test/step@1", "test/none@1"), "SPEC_UNKNOWN", "ref: test/none@1"),
+        (_PLAN.replace('"*.txt"', '"*.png"'), "FILE_UNKNOWN", "field: files./artifacts/inputs/[0]"),
+    ],
+)
+async def test_a_bad_plan_is_refused_with_its_place_and_nothing_is_recorded(
+    theory: Command, text: str, reason: str, place: str
+) -> None:
+    (theory.folder / "plan.yaml").write_text(text)
+    ended = await theory("run", "plan.yaml")
+    assert ended.code in {1, 2}
+    assert f"reason: {reason}" in ended.err
+    assert place in ended.err
+    assert (await theory.ok("plan", "ls", "--json")).document == {"plans": []}
