@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from services.executor.domain import memo, predicates
 from services.executor.domain.collect import Collected
@@ -106,9 +107,13 @@ class Attempts:
             return await self._claim_and_attempt(plan, snapshot, policy, record, resolved)
 
     async def _miss(self, record: ExecutionRecord, resolved: Resolved) -> MemoVerdict:
-        earlier = await patiently(
-            self._clock, lambda: self._state.recent_components(record.processor, limit=memo.NEAREST_SEARCHED)
+        look = partial(
+            self._state.recent_components,
+            record.processor,
+            write_prefix=record.write_prefix,
+            limit=memo.NEAREST_SEARCHED,
         )
+        earlier = await patiently(self._clock, look)
         found = memo.differences(resolved.components, earlier)
         return MemoVerdict(resolved.memo_key, hit=False, differences=found)
 

@@ -91,9 +91,11 @@ class WatchedState:
         """As the port says."""
         return await self._inner.memo(memo_key)
 
-    async def recent_components(self, processor: Ref, *, limit: int) -> list[Mapping[str, JSON]]:
+    async def recent_components(
+        self, processor: Ref, *, write_prefix: str | None, limit: int
+    ) -> list[Mapping[str, JSON]]:
         """As the port says."""
-        return await self._inner.recent_components(processor, limit=limit)
+        return await self._inner.recent_components(processor, write_prefix=write_prefix, limit=limit)
 
     async def close(self) -> None:
         """As the port says."""

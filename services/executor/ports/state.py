@@ -68,8 +68,13 @@ class ExecutorState(Protocol):
         """The result that is remembered under this key."""
         ...
 
-    async def recent_components(self, processor: Ref, *, limit: int) -> list[Mapping[str, JSON]]:
-        """What the keys of the latest results of any version of this processor were made of, the newest first."""
+    async def recent_components(
+        self, processor: Ref, *, write_prefix: str | None, limit: int
+    ) -> list[Mapping[str, JSON]]:
+        """What the keys of the latest results of any version of this processor were made of.
+
+        Of those that wrote below `write_prefix`, or of all where none did; the newest first.
+        """
         ...
 
     async def close(self) -> None:

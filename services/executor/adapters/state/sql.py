@@ -68,8 +68,10 @@ _MEMO = Table(
     Column("position", Integer, primary_key=True),
     Column("memo_key", Text, nullable=False, unique=True),
     Column("processor_name", Text, nullable=False),
+    Column("write_prefix", Text, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Index("memo_of_processor", "processor_name", "position"),
+    Index("memo_of_place", "processor_name", "write_prefix", "position"),
 )
 
 # Built once: on this path the statement's construction costs more than its execution.
@@ -254,16 +256,22 @@ class SqlState:
         rows = await self._db.read(lambda connection: _rows(connection, query))
         return memo_from_json(rows[0]) if rows else None
 
-    async def recent_components(self, processor: Ref, *, limit: int) -> list[Mapping[str, JSON]]:
-        """What the latest keys of any version of this processor were made of, the newest first."""
-        query = (
+    async def recent_components(
+        self, processor: Ref, *, write_prefix: str | None, limit: int
+    ) -> list[Mapping[str, JSON]]:
+        """What the latest keys of this processor were made of; those of the same place first."""
+        latest = (
             select(_MEMO.c.document)
             .where(_MEMO.c.processor_name == _unversioned(processor))
             .order_by(_MEMO.c.position.desc())
             .limit(limit)
         )
-        rows = await self._db.read(lambda connection: _rows(connection, query))
-        return [components_in(row) for row in rows]
+        here = latest.where(_MEMO.c.write_prefix == (write_prefix or ""))
+
+        def look(connection: Connection) -> list[Mapping[str, Any]]:
+            return _rows(connection, here) or _rows(connection, latest)
+
+        return [components_in(row) for row in await self._db.read(look)]
 
     async def close(self) -> None:
         """Give the database back."""
@@ -282,6 +290,7 @@ def _remember(connection: Connection, memo: MemoEntry) -> None:
     row = {
         "memo_key": memo.memo_key,
         "processor_name": _unversioned(memo.processor),
+        "write_prefix": memo.components["write_prefix"] or "",
         "document": memo_to_json(memo),
     }
     statement = insert(_MEMO).values(row)
