@@ -13,7 +13,6 @@ from services.artifacts.config import ArtifactsConfig
 from services.executor import assembly as executor
 from services.executor.assembly import OpenRuntime
 from services.executor.config import ExecutorConfig
-from services.executor.ports import Peers
 from services.ledger import assembly as ledger
 from services.ledger.config import LedgerConfig
 from services.registry import assembly as registry
@@ -21,6 +20,7 @@ from services.registry.config import RegistryConfig
 from services.resources import assembly as resources
 from services.resources.config import ResourcesConfig
 from tests.documents import tool
+from tests.faults import Faults
 from tests.scripted import ScriptedRuntime
 from theory.core.chain import Event
 from theory.core.clock import Clock
@@ -35,8 +35,6 @@ from theory.sdk.rpc import unwrapped
 from theory.sdk.views import ExecutionView, PlanChange, PlanView
 from theory.wire.identity import Role, ServiceKeys
 from theory.wire.server import RunningServer, ServiceUnit, running
-
-Around = Callable[[Peers], Peers]
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,8 @@ class Embedded:
     server: RunningServer
     theory: Theory
     runtime: ScriptedRuntime
+    faults: Faults
+    """Between the executor and the other four."""
     reached: list[str] = field(default_factory=list)
     """The points at which the executor was, in order."""
 
@@ -71,6 +71,12 @@ class Embedded:
     def url(self) -> str:
         """Where all of it answers."""
         return self.server.url
+
+    def forget(self) -> None:
+        """Let a test begin as if nothing had happened, but for what is recorded."""
+        self.runtime.forget()
+        self.faults.clear()
+        self.reached.clear()
 
     def channel(self, role: Role | None = Role.CLIENT) -> grpc.aio.Channel:
         """A channel with the identity of a role."""
@@ -107,12 +113,13 @@ class Embedded:
         """Submit a plan and wait for its end."""
         return await self.ended((await self.submit(document)).plan_id)
 
-    async def until(self, plan_id: PlanId, holds: Callable[[PlanChange], bool]) -> PlanChange:
-        """Watch a plan until this holds of a change."""
+    async def until(self, plan_id: PlanId, name: str, state: str) -> None:
+        """Watch a plan until one of its executions stands so."""
         async for change in self.theory.executor.watch(plan_id):
-            if holds(change):
-                return change
-        raise AssertionError("the plan ended before")
+            if any((each.name, each.state.value) == (name, state) for each in change.executions):
+                return
+        message = f"{name} was never {state}"
+        raise AssertionError(message)
 
     async def execution(self, plan_id: PlanId, name: str) -> ExecutionView:
         """One execution, by the transition, or `transition.index`."""
@@ -140,7 +147,6 @@ async def embedded(
     clock: Clock | None = None,
     ids: IdSource | None = None,
     memory: bool = True,
-    around: Around = lambda peers: peers,
     reach: Callable[[str], None] = lambda _: None,
     publish: Iterable[SpecDraft] = (tool(),),
     **settings: Any,
@@ -150,7 +156,7 @@ async def embedded(
     Plans that name no runtime are carried out by `runtime`, a `ScriptedRuntime`, which they may call `process`; `mock`
     and the `runtimes` given are served, too. `settings` are the executor's, and `secrets_url`.
     """
-    runtime = runtime or ScriptedRuntime()
+    runtime, faults = runtime or ScriptedRuntime(), Faults()
     url = f"unix://{home}/theory.sock"
     stores = _IN_MEMORY if memory else {}
     peers = {f"{name}_url": url for name in ("registry", "artifacts", "resources", "ledger")}
@@ -183,13 +189,13 @@ async def embedded(
                 **time,
                 reach=at,
                 runtimes={"process": runtime.open, **(runtimes or {})},
-                around=around,
+                around=faults.around,
             )
         )
         stack.push_async_callback(runtime.end)
         server = await stack.enter_async_context(running(units, url=url, keys=ServiceKeys.load_or_create(home)))
         theory = await stack.enter_async_context(Theory.connect(url))
-        installation = Embedded(home, server, theory, runtime, reached)
+        installation = Embedded(home, server, theory, runtime, faults, reached)
         await installation.publish(*publish)
         yield installation
 

@@ -82,11 +82,14 @@ class ScriptedRuntime:
         self.down: str | None = None
         """Why no engine answers; None where one does."""
         self.image_fault: TheoryError | None = None
+        self.release_fault: Exception | None = None
         self.invoked: list[str] = []
-        """The attempts that were started, by name, in order; each once."""
+        """The attempts that were started, in order, each once: `transition-a0`, or `transition.index-a0`."""
         self.contexts: dict[str, ExpandedContext] = {}
+        """What each was given."""
         self.released: list[str] = []
-        self.reaped: list[frozenset[str]] = []
+        self.kept: list[frozenset[str]] = []
+        """What each sweep was told to leave alone."""
         self.images_resolved = 0
         self.most_at_once = 0
         self._clock: Clock = SystemClock()
@@ -98,6 +101,13 @@ class ScriptedRuntime:
         """Serve an executor."""
         self._clock, self._memory = settings.clock, settings.memory
         return self
+
+    def forget(self) -> None:
+        """As if it were new; nothing may be under way."""
+        self.down = self.image_fault = self.release_fault = None
+        self.images_resolved = self.most_at_once = 0
+        for each in (self.scripts, self.invoked, self.contexts, self.released, self.kept, self._running):
+            each.clear()
 
     async def until_running(self, count: int) -> None:
         """Return once that many attempts are under way."""
@@ -120,8 +130,8 @@ class ScriptedRuntime:
     ) -> ProcessorResult:
         name = attempt_name(context)
         if name not in self._running:
-            self.invoked.append(name)
-            self.contexts[name] = context
+            self.invoked.append(short := name.removeprefix(f"{context.plan_id}."))
+            self.contexts[short] = context
             self._running[name] = asyncio.create_task(self._act(context))
             self.most_at_once = max(self.most_at_once, self.running)
             async with self._moved:
@@ -148,13 +158,15 @@ class ScriptedRuntime:
         """Nothing here is ever cancelled."""
 
     async def reap(self, keep: frozenset[str]) -> tuple[str, ...]:
-        self.reaped.append(keep)
+        self.kept.append(keep)
         stray = tuple(sorted(self._running.keys() - keep))
         for name in stray:
             self._running.pop(name).cancel()
         return stray
 
     async def release(self, name: str) -> None:
+        if self.release_fault is not None:
+            raise self.release_fault
         self.released.append(name)
 
     async def probe(self) -> Mapping[str, JSON]:
