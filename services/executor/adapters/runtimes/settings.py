@@ -32,7 +32,7 @@ class RuntimeSettings:
     """The container engine; empty asks what the engine's own client would ask."""
 
     max_running: int = 4
-    """How many attempts one runtime runs at once; decides how many threads it has."""
+    """How many attempts a runtime runs at once; the others wait for their turn."""
 
     grace_s: float = 10.0
     """How long a processor that was asked to stop may take before it is killed."""

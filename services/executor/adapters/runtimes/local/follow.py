@@ -1,0 +1,115 @@
+"""Following a container to its end: its deadline, its stop, and an engine that may go away meanwhile."""
+
+import asyncio
+from dataclasses import dataclass
+
+from services.executor.adapters.runtimes.local.containers import Containers
+from services.executor.adapters.runtimes.local.engine import EngineRefused
+from services.executor.adapters.runtimes.local.state import ContainerState
+from services.executor.adapters.runtimes.marks import Marks, Stop
+from services.executor.adapters.runtimes.wait import until_set
+from theory.core.clock import Clock
+from theory.core.errors import NotReady
+
+_LOOK_AGAIN_S = 5.0
+"""How often a container is looked at though nothing told of its end."""
+_GONE_WITHIN_S = 30.0
+"""How long the kernel may take to end what was killed."""
+_PATIENCE_S = 60.0
+"""How long the engine may be away before the attempt counts as lost."""
+_ASK_AGAIN_S = 0.5
+_KILLED_WITH_ENGINE = frozenset({137, 143, 255})
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How it ended."""
+
+    state: ContainerState | None
+    """None where the container or its engine is gone."""
+    stopped: Stop | None
+    lost: str = ""
+    """Why nobody can say how the processor ended; empty where somebody can."""
+
+
+class Follower:
+    """Waits for ends and brings them about."""
+
+    def __init__(self, containers: Containers, clock: Clock, grace_s: float) -> None:
+        self._containers = containers
+        self._clock = clock
+        self._grace_s = grace_s
+
+    async def follow(self, name: str, marks: Marks, timeout_s: int, exited: asyncio.Event) -> Followed:
+        """Return once the container has ended: by itself, at its deadline, or because its marks say so.
+
+        The deadline counts from the start that the engine recorded, so it is the same for whoever follows.
+        """
+        deadline: float | None = None
+        engine_went = False
+        while True:
+            exited.clear()
+            try:
+                state = await self._containers.find(name)
+            except (NotReady, EngineRefused):
+                engine_went = True
+                if not await self._engine_returns():
+                    return Followed(None, marks.stopping, "the engine went away while the processor ran")
+                continue
+            if state is None:
+                return Followed(None, marks.stopping, "the container of the attempt has gone")
+            if state.over:
+                return _over(state, marks.stopping, engine_went=engine_went)
+            if deadline is None:
+                deadline = self._clock.monotonic() + self._left_s(state, timeout_s)
+            left_s = deadline - self._clock.monotonic()
+            if marks.stopping is not None or left_s <= 0:
+                marks.stop("timed_out")
+                await self.stop(name, exited)
+            else:
+                await until_set(exited, self._clock, min(left_s, _LOOK_AGAIN_S))
+
+    async def stop(self, name: str, exited: asyncio.Event) -> None:
+        """Ask the container to end, wait, then kill it; return once it does not run."""
+        for signal, patience_s in (("SIGTERM", self._grace_s), ("SIGKILL", _GONE_WITHIN_S)):
+            exited.clear()
+            try:
+                await self._containers.signal(name, signal)
+                if await self._ends(name, exited, patience_s):
+                    return
+            except EngineRefused:
+                return  # whoever follows it looks again
+
+    async def _ends(self, name: str, exited: asyncio.Event, patience_s: float) -> bool:
+        until = self._clock.monotonic() + patience_s
+        while True:
+            state = await self._containers.find(name)
+            if state is None or not state.running:
+                return True
+            left_s = until - self._clock.monotonic()
+            if left_s <= 0:
+                return False
+            await until_set(exited, self._clock, min(left_s, _LOOK_AGAIN_S))
+            exited.clear()
+
+    def _left_s(self, state: ContainerState, timeout_s: int) -> float:
+        """How long it may still run. Two clocks may disagree; that must neither kill it at once nor let it live on."""
+        if state.started_at is None:
+            return timeout_s
+        ran_s = (self._clock.now() - state.started_at).total_seconds()
+        return min(max(timeout_s - ran_s, 0), timeout_s)
+
+    async def _engine_returns(self) -> bool:
+        until = self._clock.monotonic() + _PATIENCE_S
+        while self._clock.monotonic() < until:
+            await self._clock.sleep(_ASK_AGAIN_S)
+            if await self._containers.reachable():
+                return True
+        return False
+
+
+def _over(state: ContainerState, stopped: Stop | None, *, engine_went: bool) -> Followed:
+    # An engine that goes down takes its containers along; that is no fault of the processor.
+    if engine_went and stopped is None and state.exit_code in _KILLED_WITH_ENGINE:
+        return Followed(state, None, "the engine went down and took the container along")
+    return Followed(state, stopped)

@@ -1,0 +1,253 @@
+"""The local runtime: each attempt is one container, found by its name whoever asks and however often."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from services.executor.adapters.images.fault import unavailable
+from services.executor.adapters.places.marker import Marker
+from services.executor.adapters.runtimes.installation import installation_id
+from services.executor.adapters.runtimes.local.containers import PREFIX, Containers
+from services.executor.adapters.runtimes.local.engine import Engine, EngineRefused
+from services.executor.adapters.runtimes.local.exits import Exits
+from services.executor.adapters.runtimes.local.follow import Followed, Follower
+from services.executor.adapters.runtimes.local.images import LocalImages
+from services.executor.adapters.runtimes.local.profile import Enclosure
+from services.executor.adapters.runtimes.local.state import ContainerState
+from services.executor.adapters.runtimes.marks import Marks
+from services.executor.adapters.runtimes.naming import attempt_name, place_of
+from services.executor.adapters.runtimes.results import ended, never_ran
+from services.executor.adapters.runtimes.settings import RuntimeSettings
+from services.executor.adapters.threads import Threads
+from theory.core.adapters import ImageIdentity
+from theory.core.context import MAX_LOG_CHARACTERS, ExpandedContext, ProcessorResult
+from theory.core.errors import NotReady, Unavailable
+from theory.core.jcs import JSON
+from theory.core.receipt import AttemptOutcome
+from theory.core.refs import Ref
+from theory.core.spec import ProcessorSpec
+
+HOME_LABEL = "theory.home"
+_NOT_FOUND = 404
+_CANNOT_START = 126
+"""Exit codes from here on, of a container that never ran, say that its command cannot be run."""
+_SPARE_FILE_BYTES = 1024 * 1024
+_SPARE_CALLS = 4
+_log = logging.getLogger(__name__)
+
+
+async def open(settings: RuntimeSettings) -> "LocalRuntime":
+    """The runtime of the engine in `settings`, which is not asked before it is needed."""
+    threads = Threads("local", 2)
+    runtime = LocalRuntime(settings, threads, await threads.run(installation_id, settings.home))
+    await threads.run(runtime.tidy)
+    return runtime
+
+
+class LocalRuntime:
+    """Containers on this machine, with the isolation that `profile` describes."""
+
+    kind = "local"
+    isolation = "namespaces"
+    needs_directory = True
+
+    def __init__(self, settings: RuntimeSettings, threads: Threads, home_id: str) -> None:
+        self._threads = threads
+        self._home_id = home_id
+        self._engine = Engine(settings.engine_url, calls_at_once=settings.max_running + _SPARE_CALLS)
+        self._containers = Containers(self._engine)
+        self._images = LocalImages(self._engine, settings, threads)
+        self._exits = Exits(self._engine, f"{HOME_LABEL}={home_id}", settings.clock)
+        self._follower = Follower(self._containers, settings.clock, settings.grace_s)
+        self._slots = asyncio.Semaphore(settings.max_running)
+        self._commands: dict[str, tuple[str, ...]] = {}
+        self._machine_cpus = 0
+
+    def tidy(self) -> None:
+        """Remove what a killed executor left half made; before the first use."""
+        self._images.tidy()
+
+    async def resolve_image(self, processor: ProcessorSpec) -> ImageIdentity:
+        identity, _ = await self._images.resolve(processor)
+        return identity
+
+    async def invoke(
+        self, processor_ref: str, context: ExpandedContext, *, image_digest: str | None = None
+    ) -> ProcessorResult:
+        processor = context.registry_snapshot.get_processor(Ref.parse(processor_ref))
+        name, marks = attempt_name(context), Marks(place_of(context))
+        async with self._slots:
+            with _translated(name), self._exits.of(PREFIX + name) as exited:
+                if (early := await self._begin(processor, context, marks, image_digest)) is not None:
+                    return early
+                followed = await self._follower.follow(name, marks, processor.runtime.timeout_s, exited)
+            return await self._result(processor, context, followed)
+
+    async def cancel(self, context: ExpandedContext) -> None:
+        place = place_of(context)
+        if not await self._threads.run(place.is_dir):
+            return
+        await self._threads.run(Marks(place).stop, "cancelled")
+        name = attempt_name(context)
+        with self._exits.of(PREFIX + name) as exited:
+            await self._follower.stop(name, exited)
+
+    async def release(self, name: str) -> None:
+        with _translated(name):
+            await self._containers.remove(name)
+
+    async def reap(self, keep: frozenset[str]) -> tuple[str, ...]:
+        with _translated("*"):
+            names = await self._containers.names(f"{HOME_LABEL}={self._home_id}")
+        stray = [name for name in names if name not in keep]
+        for name in stray:
+            await self.release(name)
+        return tuple(stray)
+
+    async def probe(self) -> Mapping[str, JSON]:
+        with _translated("*"):
+            version, info = await self._engine.call(lambda client: (client.version(), client.info()))
+        return {
+            "runtime": self.kind,
+            "engine": str(version.get("Version", "")),
+            "api": str(version.get("ApiVersion", "")),
+            "cgroup": str(info.get("CgroupVersion", "")),
+            "cpus": int(info.get("NCPU", 0)),
+            "security": sorted(str(each) for each in info.get("SecurityOptions") or ()),
+        }
+
+    async def close(self) -> None:
+        await self._images.close()
+        await self._threads.run(self._exits.close)
+        await self._engine.close()
+        self._threads.close()
+
+    async def _begin(
+        self, processor: ProcessorSpec, context: ExpandedContext, marks: Marks, image_digest: str | None
+    ) -> ProcessorResult | None:
+        """Bring the container to run, or find that it does or did; a result where the attempt ends before that."""
+        name = attempt_name(context)
+        if marks.started:
+            state = await self._containers.find(name)
+            if state is None:
+                return never_ran(AttemptOutcome.LOST, "the container of the attempt has gone")
+        elif marks.stopping is not None:
+            return never_ran(AttemptOutcome.CANCELLED, "the attempt was cancelled before it started")
+        else:
+            state = await self._created(processor, context, image_digest)
+            if state.started_at is not None:
+                # Its place was made anew since: what it wrote is gone.
+                await self.release(name)
+                return never_ran(AttemptOutcome.LOST, "the directory of the attempt was lost while it ran")
+            marks.start()
+        if state.status == "created" and state.exit_code < _CANNOT_START:
+            return await self._started(name)
+        return _cannot_start(state) if state.status == "created" else None
+
+    async def _started(self, name: str) -> ProcessorResult | None:
+        try:
+            await self._containers.start(name)
+        except EngineRefused:
+            state = await self._containers.find(name)
+            if state is None or state.exit_code < _CANNOT_START:
+                raise
+            return _cannot_start(state)
+        return None
+
+    async def _created(
+        self, processor: ProcessorSpec, context: ExpandedContext, image_digest: str | None
+    ) -> ContainerState:
+        """The container, made or found, of exactly the image that was resolved."""
+        image_id = await self._images.pinned(processor, image_digest)
+        wanted = await self._enclosure(processor, context, image_id)
+        for _ in range(2):
+            try:
+                await self._containers.create(wanted)
+                state = await self._containers.find(attempt_name(context))
+            except EngineRefused as error:
+                if error.status == _NOT_FOUND:
+                    raise unavailable(processor.ref.text, "the engine no longer has it") from error
+                raise
+            if state is None:
+                continue
+            if state.labels.get(HOME_LABEL) != self._home_id:
+                message = "a container of another installation has the name of this attempt"
+                raise Unavailable("ATTEMPT_LOST", message)
+            if state.image_id == image_id or state.started_at is not None:
+                return state
+            await self.release(attempt_name(context))
+        raise unavailable(processor.ref.text, "the engine gave the container another image")
+
+    async def _enclosure(self, processor: ProcessorSpec, context: ExpandedContext, image_id: str) -> Enclosure:
+        command = processor.command or await self._command(image_id)
+        if not command:
+            raise unavailable(processor.ref.text, "neither it nor the spec has a command")
+        if not self._machine_cpus:
+            self._machine_cpus = int((await self._engine.call(lambda client: client.info()))["NCPU"])
+        place = place_of(context)
+        marker = Marker.read(place)
+        if marker is None:
+            raise Unavailable("STORE_UNREACHABLE", "the place of this attempt is gone")
+        return Enclosure(
+            name=PREFIX + attempt_name(context),
+            image_id=image_id,
+            place=place,
+            command=command,
+            has_secrets=(place / "run" / "secrets").is_dir(),
+            runtime=processor.runtime,
+            labels={
+                HOME_LABEL: self._home_id,
+                "theory.plan": context.plan_id,
+                "theory.execution": context.execution_id,
+                "theory.attempt": str(context.attempt_idx),
+                "theory.epoch": str(context.budget_reserved.epoch) if context.budget_reserved else "",
+            },
+            max_file_bytes=marker.limits.max_bytes + _SPARE_FILE_BYTES,
+            machine_cpus=self._machine_cpus,
+        )
+
+    async def _command(self, image_id: str) -> tuple[str, ...]:
+        if image_id not in self._commands:
+            self._commands[image_id] = await self._containers.command_of(image_id)
+        return self._commands[image_id]
+
+    async def _result(self, processor: ProcessorSpec, context: ExpandedContext, followed: Followed) -> ProcessorResult:
+        state = followed.state
+        if state is None:
+            return never_ran(AttemptOutcome.LOST, followed.lost)
+        return ended(
+            exit_code=None if followed.lost else state.exit_code,
+            oom=state.oom_killed,
+            stopped=followed.stopped,
+            timeout_s=processor.runtime.timeout_s,
+            started_at=state.started_at,
+            finished_at=state.finished_at,
+            cpu_s_milli=0,
+            logs_tail=await self._containers.log_tail(attempt_name(context), place_of(context)),
+        )
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    """The engine's no as an error; its words, which may name paths of the host, go to the log alone."""
+    try:
+        yield
+    except EngineRefused as error:
+        _log.warning("engine.refused", extra={"attempt": name, "status": error.status, "words": error.words})
+        message = "the container engine answers, but refuses; the executor's log has its words"
+        raise NotReady("ENGINE_DOWN", message) from error
+
+
+def _cannot_start(state: ContainerState) -> ProcessorResult:
+    return ProcessorResult(
+        outcome=AttemptOutcome.FAILED,
+        exit_code=state.exit_code,
+        oom=False,
+        deadline_exceeded=False,
+        started_at=None,
+        finished_at=None,
+        cpu_s_milli=0,
+        logs_tail=state.words[-MAX_LOG_CHARACTERS:],
+        message="the processor's command cannot be started in its image",
+    )

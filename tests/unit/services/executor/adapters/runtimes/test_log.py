@@ -1,0 +1,78 @@
+"""The end of a log: bounded, and without secrets in any form."""
+
+import base64
+import json
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+from services.executor.adapters.runtimes.log import LogTail, secrets_of
+
+SECRET = 'sk-"canary"/é 1'
+
+
+def _told(data: bytes, *secrets: str) -> str:
+    tail = LogTail()
+    for at in range(0, len(data), 1000):
+        tail.add(data[at : at + 1000])
+    return tail.text(secrets)
+
+
+def test_a_short_log_is_told_whole() -> None:
+    assert _told("zwei Wörter\n".encode()) == "zwei Wörter\n"
+
+
+def test_of_a_long_log_the_end_is_told() -> None:
+    data = b"".join(b"line %d\n" % number for number in range(20_000))
+    told = _told(data)
+    assert len(told) == 16 * 1024
+    assert data.decode().endswith(told)
+
+
+def test_a_single_huge_piece_is_cut() -> None:
+    tail = LogTail()
+    tail.add(bytes(10_000_000))
+    assert len(tail.text([])) == 16 * 1024
+
+
+def test_what_is_no_text_is_told_as_well_as_can_be() -> None:
+    assert _told(b"a\xff\xfeb") == "a\ufffd\ufffdb"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        SECRET.encode().hex(),
+        urllib.parse.quote(SECRET, safe=""),
+        json.dumps(SECRET)[1:-1],
+        base64.b64encode(SECRET.encode()).decode(),
+        base64.b64encode(b"user:" + SECRET.encode() + b"@host").decode(),
+        base64.b64encode(b"k=" + SECRET.encode() + b";").decode(),
+    ],
+)
+def test_a_secret_is_blotted_out_in_every_form(form: str) -> None:
+    told = _told(f"before {form} after".encode(), SECRET)
+    assert form not in told
+    assert SECRET not in told
+    assert "***" in told
+    assert told.startswith("before ")
+    assert told.endswith(" after")
+
+
+def test_a_secret_at_the_cut_is_blotted_out_too() -> None:
+    for extra in range(len(SECRET) + 2):
+        told = _told(SECRET.encode() + b"x" * (16 * 1024 - extra), SECRET)
+        assert SECRET[-5:] not in told
+
+
+def test_a_value_of_a_few_letters_is_not_searched_for() -> None:
+    assert _told(b"abracadabra", "a") == "abracadabra"
+
+
+def test_the_values_of_a_place_are_read(tmp_path: Path) -> None:
+    assert secrets_of(tmp_path) == []
+    (tmp_path / "run" / "secrets").mkdir(parents=True)
+    (tmp_path / "run" / "secrets" / "KEY").write_text("value")
+    assert secrets_of(tmp_path) == ["value"]
