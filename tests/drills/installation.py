@@ -59,7 +59,7 @@ class Installation:
                 try:
                     await theory.executor.capabilities()
                 except (TheoryError, TimeoutError):
-                    await asyncio.sleep(0.05)  # noqa: TID251 - another process starts; nothing here can tell when
+                    await asyncio.sleep(0.05)
                 else:
                     return
 
@@ -107,8 +107,8 @@ class Installation:
 
     async def _check_nothing_left(self, executions: Sequence[ExecutionView]) -> None:
         async with asyncio.timeout(_PATIENCE_S):
-            while left := self._left():
-                await asyncio.sleep(0.02)  # noqa: TID251 - cleaning up follows the last answer
+            while left := self._left():  # noqa: ASYNC110 - only the disk tells
+                await asyncio.sleep(0.02)
         assert not left
         names = [each.execution_id.text for each in executions]
         mounts = Path("/proc/self/mountinfo").read_text()

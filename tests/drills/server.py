@@ -28,29 +28,11 @@ def _killer() -> Callable[[str], None]:
 def main() -> int:
     """Serve at the home's socket, as `python -m services` does."""
     prepare()
-    from services.artifacts import assembly as artifacts
-    from services.artifacts.config import ArtifactsConfig
-    from services.executor import assembly as executor
-    from services.executor.config import ExecutorConfig
-    from services.launch import launch
-    from services.ledger import assembly as ledger
-    from services.ledger.config import LedgerConfig
-    from services.registry import assembly as registry
-    from services.registry.config import RegistryConfig
-    from services.resources import assembly as resources
-    from services.resources.config import ResourcesConfig
-    from services.settings import EmbeddedSettings
+    from services.embedded import assemblies  # noqa: PLC0415 - gRPC is imported after `prepare`
+    from services.launch import launch  # noqa: PLC0415
+    from services.settings import EmbeddedSettings  # noqa: PLC0415
 
-    return launch(
-        EmbeddedSettings,
-        lambda shared: [
-            lambda: ledger.assemble(LedgerConfig.embedded(shared.home, shared.url)),
-            lambda: registry.assemble(RegistryConfig.embedded(shared.home, shared.url)),
-            lambda: artifacts.assemble(ArtifactsConfig.embedded(shared.home, shared.url)),
-            lambda: resources.assemble(ResourcesConfig.embedded(shared.home, shared.url)),
-            lambda: executor.assemble(ExecutorConfig.embedded(shared.home, shared.url), reach=_killer()),
-        ],
-    )
+    return launch(EmbeddedSettings, lambda shared: assemblies(shared, _killer()))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,31 @@
+"""All five services in one process: which they are, and in which order they start."""
+
+from collections.abc import Callable, Sequence
+
+from services.artifacts import assembly as artifacts
+from services.artifacts.config import ArtifactsConfig
+from services.executor import assembly as executor
+from services.executor.config import ExecutorConfig
+from services.launch import Assemble
+from services.ledger import assembly as ledger
+from services.ledger.config import LedgerConfig
+from services.registry import assembly as registry
+from services.registry.config import RegistryConfig
+from services.resources import assembly as resources
+from services.resources.config import ResourcesConfig
+from services.settings import EmbeddedSettings
+
+
+def assemblies(shared: EmbeddedSettings, reach: Callable[[str], None] = lambda _: None) -> Sequence[Assemble]:
+    """One per service; what others call comes first: they start in this order and are closed in the reverse one.
+
+    `reach` is called with the name of each point of the executor at which a crash must be survived.
+    """
+    home, url = shared.home, shared.url
+    return [
+        lambda: ledger.assemble(LedgerConfig.embedded(home, url)),
+        lambda: registry.assemble(RegistryConfig.embedded(home, url)),
+        lambda: artifacts.assemble(ArtifactsConfig.embedded(home, url)),
+        lambda: resources.assemble(ResourcesConfig.embedded(home, url)),
+        lambda: executor.assemble(ExecutorConfig.embedded(home, url), reach=reach),
+    ]
