@@ -12,12 +12,16 @@ STEP = "test/step@1"
 """The processor that transitions run unless they say otherwise."""
 
 
+ONCE = "once@1"
+"""A policy that tries nothing again."""
+
 _seeds = itertools.count(1)
 
 
 def plan(*transitions: Mapping[str, JSON], **fields: JSON) -> dict[str, JSON]:
-    """A plan's document. Its seed is new, unless it is given: so nothing of it is remembered."""
-    return {"name": "test", "seed": next(_seeds), "transitions": list(transitions), **fields}
+    """A plan's document. Unless it says otherwise nothing is tried again, and its seed is new: no result is known."""
+    given: dict[str, JSON] = {"name": "test", "policy": ONCE, "seed": next(_seeds), "transitions": list(transitions)}
+    return {**given, **fields}
 
 
 def step(name: str = "step", *needs: str, **fields: JSON) -> dict[str, JSON]:

@@ -19,7 +19,7 @@ from services.registry import assembly as registry
 from services.registry.config import RegistryConfig
 from services.resources import assembly as resources
 from services.resources.config import ResourcesConfig
-from tests.documents import tool
+from tests.documents import ONCE, policy, tool
 from tests.faults import Faults
 from tests.scripted import ScriptedRuntime
 from theory.core.chain import Event
@@ -196,7 +196,7 @@ async def embedded(
         server = await stack.enter_async_context(running(units, url=url, keys=ServiceKeys.load_or_create(home)))
         theory = await stack.enter_async_context(Theory.connect(url))
         installation = Embedded(home, server, theory, runtime, faults, reached)
-        await installation.publish(*publish)
+        await installation.publish(policy(ONCE), *publish)
         yield installation
 
 

@@ -92,6 +92,8 @@ class ScriptedRuntime:
         """What each sweep was told to leave alone."""
         self.images_resolved = 0
         self.most_at_once = 0
+        self.stays = False
+        """Whether what runs goes on when the installation ends."""
         self._clock: Clock = SystemClock()
         self._memory = MemoryPlaces()
         self._running: dict[str, asyncio.Task[Act]] = {}
@@ -178,7 +180,9 @@ class ScriptedRuntime:
         """Attempts go on: an executor that starts anew finds them."""
 
     async def end(self) -> None:
-        """Stop whatever still runs."""
+        """Stop whatever still runs, unless it is to stay."""
+        if self.stays:
+            return
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
