@@ -39,7 +39,7 @@ def main() -> int:
         signal.signal(number, _interrupt)
     try:
         runtime = chosen(parser.parse_args().runtime)
-        step([sys.executable, str(ROOT / "deploy" / "photos.py"), "--into", str(PHOTOS)])
+        step([sys.executable, str(ROOT / "deploy" / "photos.py"), "--into", shown(str(PHOTOS))])
         with services(home, runtime):
             return demo(home, runtime)
     except Failed as error:
@@ -53,7 +53,7 @@ def main() -> int:
 def demo(home: Path, runtime: str) -> int:
     """The plan, its verification, and where a person finds what came out."""
     outputs = home / "outputs"
-    command = ["run", str(PLAN), "--runtime", runtime, "--into", str(outputs / "{plan}")]
+    command = ["run", str(PLAN), "--runtime", runtime, "--into", shown(str(outputs / "{plan}"))]
     for arguments in (command, ["verify", "latest"]):
         heading(f"theory {' '.join(shown(each) for each in arguments)}")
         code = subprocess.run([*THEORY, "--home", str(home), *arguments], check=False).returncode

@@ -114,7 +114,9 @@ def why(execution: ExecutionView) -> str:
     tries = f"; {execution.attempt_idx + 1} attempts" if execution.attempt_idx else ""
     if not memo.differences:
         return f"no earlier result{tries}"
-    return f"{some(memo.differences, 2)} differed{tries}"
+    # The fingerprint holds the image's digest, too: once is enough.
+    told = [each for each in memo.differences if each != "fingerprint:image_digest" or "image" not in memo.differences]
+    return f"{some(told, 2)} differed{tries}"
 
 
 def failure_text(failure: Failure) -> str:
@@ -123,8 +125,10 @@ def failure_text(failure: Failure) -> str:
 
 
 def _tell_failures(progress: Progress, output: Output) -> None:
-    """What the processors of failed executions wrote last."""
+    """What the processors of failed executions wrote last; where no table says it, also why they failed."""
     failed = [each for each in progress.executions if each.state is ExecutionState.FAILED]
+    if len(progress.executions) <= SMALL_PLAN:
+        failed = [each for each in failed if each.log_tail]
     for each in failed[:_FAILURES_SHOWN]:
         output.line()
         output.line("  ", Cell(each.name, "red bold"), f" {failure_text(each.failure) if each.failure else 'failed'}")

@@ -117,11 +117,12 @@ async def _tell(session: Session, log: Path) -> None:
         url = theory.url
     runtimes: list[str | Cell] = []
     for each in offered.runtimes:
-        runtimes += [Cell(each.kind, "green" if each.ready else "yellow"), " " if each.ready else " (not ready) "]
+        runtimes += [", "] if runtimes else []
+        runtimes += [Cell(each.kind, "green")] if each.ready else [Cell(f"{each.kind} (not ready)", "yellow")]
     session.output.line(Cell("theory is up", "bold"), ": registry, executor, artifacts, resources, ledger")
     session.output.line(Cell("  address   ", "dim"), url)
     session.output.line(Cell("  home      ", "dim"), str(session.home))
-    session.output.line(Cell("  runtimes  ", "dim"), *runtimes, f"- plans that name none use {offered.default_runtime}")
+    session.output.line(Cell("  runtimes  ", "dim"), *runtimes, f"; plans that name none use {offered.default_runtime}")
     for each in offered.runtimes:
         if not each.ready:
             session.output.line(Cell(f"            {each.kind}: {each.advice}", "yellow"))
