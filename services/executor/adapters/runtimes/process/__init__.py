@@ -1,0 +1,1 @@
+"""Plain child processes for trusted code on a machine without a container engine. Nothing is isolated."""
