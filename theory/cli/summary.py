@@ -13,6 +13,7 @@ SMALL_PLAN = 30
 """Up to so many executions are listed one by one."""
 _FILES_LISTED = 4
 _LOG_LINES = 12
+_DIFFERENCES_TOLD = 2
 _FAILURES_SHOWN = 3
 
 STYLE_BY_STATE = {
@@ -116,7 +117,7 @@ def why(execution: ExecutionView) -> str:
         return f"no earlier result{tries}"
     # The fingerprint holds the image's digest, too: once is enough.
     told = [each for each in memo.differences if each != "fingerprint:image_digest" or "image" not in memo.differences]
-    return f"{some(told, 2)} differed{tries}"
+    return f"{some(told, _DIFFERENCES_TOLD if len(told) <= _DIFFERENCES_TOLD else 1)} differed{tries}"
 
 
 def failure_text(failure: Failure) -> str:

@@ -34,7 +34,7 @@ def _told(*executions: ExecutionView, state: str = "succeeded") -> str:
     ("execution", "expected"),
     [
         (_view(memo=_HIT), ("memo hit", "equal to p-0.probe")),
-        (_view(memo=_MISS), ("ran", "inputs:title, image and 1 more differed")),
+        (_view(memo=_MISS), ("ran", "inputs:title and 2 more differed")),
         (_view(memo={"memo_key": "b3:"}, attempt_idx=2), ("ran", "no earlier result; 3 attempts")),
         (_view(state="failed", failure=_FAILURE), ("failed", "PROCESSOR_FAILED: exit code 1")),
         (_view(state="skipped", failure={"reason": "NEED_FAILED", "message": "no"}), ("skipped", "NEED_FAILED: no")),
