@@ -139,10 +139,10 @@ class ScriptedRuntime:
             async with self._moved:
                 self._moved.notify_all()
         act = await asyncio.shield(self._running[name])
-        if self._memory.holds(name):
-            self._memory.fill(name, act.tree())
-        else:
+        if self.needs_directory:
             _write(place_of(context) / "out", act.tree())
+        elif self._memory.holds(name):
+            self._memory.fill(name, act.tree())
         finished = self._clock.now()
         return ProcessorResult(
             outcome=act.outcome,
