@@ -161,11 +161,11 @@ def _with_room(
     room = REPLY_BYTES
     for answer in answers:
         receipt = None if isinstance(answer, TheoryError) else receipt_of(answer)
-        if receipt is not None:
-            room -= len(receipt.preimage)
-            if room < 0:
-                yield Exhausted("REPLY_FULL", "the reply has no room for this receipt: ask for it again")
-                continue
+        size = len(receipt.preimage) if receipt is not None else 0
+        if size > room:
+            yield Exhausted("REPLY_FULL", "the reply has no room for this receipt: ask for it again")
+            continue
+        room -= size
         yield answer
 
 

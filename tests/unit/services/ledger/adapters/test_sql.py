@@ -1,0 +1,123 @@
+"""What the database of the ledger refuses, and what a page of it holds; the promises are in the conformance cases."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.ledger.adapters import open_store
+from services.ledger.ports import Changes, LedgerStore, LedgerTransaction, StoredEvent, StoredReceipt
+from theory.core.errors import Conflict, Corrupt, Invalid
+from theory.core.ledger import Budget, ChainHead
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LedgerStore]:
+    opened = await open_store("memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/ledger.db")
+    yield opened
+    await opened.close()
+
+
+def stored(seq: int, event_id: str = "", preimage: bytes = b"{}") -> StoredEvent:
+    return StoredEvent("p-1", seq, event_id or f"e{seq}", "a.b", "t", "0", "1", preimage)
+
+
+def receipt(name: str, position: int) -> StoredReceipt:
+    return StoredReceipt(name, "p-1", position, "settle", "p-1.x", 1, b"xx")
+
+
+def events(*rows: StoredEvent) -> Changes:
+    return Changes(events=rows, heads=[ChainHead("p-1", rows[-1].seq, rows[-1].this_hash)])
+
+
+async def write(store: LedgerStore, changes: Changes) -> None:
+    await store.transact(lambda transaction: transaction.write(changes))
+
+
+@pytest.mark.parametrize("again", [stored(1, "other"), stored(2, "e1")])
+async def test_no_event_takes_the_place_of_another(store: LedgerStore, again: StoredEvent) -> None:
+    await write(store, events(stored(1)))
+    with pytest.raises(Corrupt):
+        await write(store, events(again))
+    found, head, _ = await store.list_events("p-1", after_seq=0, kinds=(), limit=9, max_bytes=9)
+    assert (found, head.seq) == ([stored(1)], 1)
+
+
+async def test_no_receipt_takes_the_place_of_another(store: LedgerStore) -> None:
+    await write(store, Changes(receipts=[receipt("a", 1)]))
+    with pytest.raises(Corrupt):
+        await write(store, Changes(receipts=[receipt("a", 2)]))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Budget("p-1", 10, reserved_usd_micro=11),
+        Budget("p-1", 10, reserved_usd_micro=6, spent_usd_micro=5),
+        Budget("p-1", 10, reserved_usd_micro=-1),
+        Budget("p-1", 10, spent_usd_micro=-1),
+        Budget("p-1", 10, debt_usd_micro=-1),
+    ],
+)
+async def test_an_account_out_of_balance_is_refused(store: LedgerStore, wrong: Budget) -> None:
+    sound = Budget("p-1", 10)
+    await write(store, Changes(budgets=[(None, sound)]))
+    with pytest.raises(Corrupt):
+        await write(store, Changes(budgets=[(sound, wrong)]))
+    assert await store.budget("p-1") == sound
+
+
+async def test_an_account_that_moved_meanwhile_is_not_overwritten(store: LedgerStore) -> None:
+    await write(store, Changes(budgets=[(None, Budget("p-1", 10, spent_usd_micro=1))]))
+    with pytest.raises((Conflict, Corrupt)):
+        await write(store, Changes(budgets=[(Budget("p-1", 10), Budget("p-1", 10, spent_usd_micro=2))]))
+
+
+async def test_what_a_failing_transaction_wrote_is_gone(store: LedgerStore) -> None:
+    await write(store, events(stored(1)))
+    changes = Changes(events=[stored(2)], receipts=[receipt("a", 1)], budgets=[(None, Budget("p-1", -1))])
+    with pytest.raises(Corrupt):
+        await write(store, changes)
+    assert (await store.list_events("p-1", after_seq=0, kinds=(), limit=9, max_bytes=9))[0] == [stored(1)]
+    assert await store.receipts(["a"]) == {}
+
+
+async def test_a_page_is_bounded_by_rows_and_by_bytes(store: LedgerStore) -> None:
+    rows = [stored(seq, preimage=b"x" * 10) for seq in range(1, 6)]
+    await write(store, events(*rows))
+
+    async def page(limit: int, max_bytes: int, after: int = 0) -> tuple[list[int], bool]:
+        found, _, more = await store.list_events("p-1", after_seq=after, kinds=(), limit=limit, max_bytes=max_bytes)
+        return [each.seq for each in found], more
+
+    assert await page(5, 1000) == ([1, 2, 3, 4, 5], False)
+    assert await page(2, 1000) == ([1, 2], True)
+    assert await page(5, 25) == ([1, 2], True)
+    assert await page(5, 1) == ([1], True)
+    assert await page(5, 1, after=4) == ([5], False)
+
+
+async def test_keys_are_found_in_bulk(store: LedgerStore) -> None:
+    await write(store, events(*(stored(seq) for seq in range(1, 1001))))
+
+    def run(transaction: LedgerTransaction) -> int:
+        return len(transaction.events([("p-1", f"e{seq}") for seq in range(0, 2000, 2)]))
+
+    assert await store.transact(run) == 500
+
+
+async def test_no_unknown_scheme_is_opened() -> None:
+    with pytest.raises(Invalid):
+        await open_store("postgresql://host/db")
+
+
+async def test_a_replacing_insert_is_refused_as_well(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/ledger.db")
+    await write(store, events(stored(1)))
+    await store.close()
+    file = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    file.execute("PRAGMA recursive_triggers=ON")  # as the ledger's own connections have it
+    with pytest.raises(sqlite3.IntegrityError, match="kept as it is"):
+        file.execute("INSERT OR REPLACE INTO event VALUES ('p-1', 1, 'e1', 'x.y', 't', '0', '1', x'')")
+    file.close()
