@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from services.drivers.sql import Database
 from services.resources.queue.adapters import sql
@@ -23,11 +23,13 @@ from theory.core.ids import SequenceIds
 PLACES = (("p-1", "a"), ("p-1", "b"), ("p-2", "a"))
 KEY_KEPT = timedelta(minutes=10)
 
-places = st.sampled_from(PLACES)
-waits = st.sampled_from([0, 1, 2, 5])
-timeouts = st.sampled_from([1, 2, 5])
+places = st.sampled_from((PLACES[0], PLACES[0], *PLACES))
+waits = st.sampled_from([0, 0, 0, 1, 4])
+timeouts = st.sampled_from([1, 1, 2, 5])
+picks = st.lists(st.integers(0, 9), min_size=1, max_size=4)
+some_handed_out = precondition(lambda machine: bool(machine.deliveries))
 items = st.lists(
-    st.builds(QueuePublish, st.binary(max_size=2), st.sampled_from([None, None, "k", "l"]), waits),
+    st.builds(QueuePublish, st.binary(max_size=2), st.sampled_from([None, "k", "k", "l"]), waits),
     min_size=1,
     max_size=5,
 )
@@ -53,8 +55,6 @@ class Stored:
 class QueueMachine(RuleBasedStateMachine):
     """The model: what the promises say, one item after the other."""
 
-    deliveries = Bundle("deliveries")
-
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
@@ -63,6 +63,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.stored: dict[str, Stored] = {}
         self.keys: dict[tuple[str, str, str], tuple[str, datetime]] = {}
         self.ids: set[str] = set()
+        self.deliveries: list[Delivery] = []
 
     async def opened(self) -> QueueStore:
         raise NotImplementedError
@@ -72,17 +73,16 @@ class QueueMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """What was never acknowledged is there to the last message."""
-        self.clock.advance(100_000)
-        for place in PLACES:
-            left = {message_id for message_id, message in self.stored.items() if message.place == place}
-            while left:
-                found = {delivery.message_id for delivery in self.handed_out(place, 30, 43_200)}
-                assert found
-                assert found <= left
-                left -= found
-            assert self.handed_out(place, 30, 1) == []
-        self.runner.run(self.closed())
-        self.runner.close()
+        try:
+            self.clock.advance(100_000)
+            for place in PLACES:
+                left = sum(message.place == place for message in self.stored.values())
+                while found := self.handed_out(place, 30, 43_200):
+                    left -= len(found)
+                assert left == 0
+        finally:
+            self.runner.run(self.closed())
+            self.runner.close()
 
     @rule(place=places, published=items)
     def publish(self, place: tuple[str, str], published: list[QueuePublish]) -> None:
@@ -101,35 +101,38 @@ class QueueMachine(RuleBasedStateMachine):
             if item.idempotency_key is not None:
                 self.keys[(*place, item.idempotency_key)] = (answer.message_id, now + KEY_KEPT)
 
-    @rule(target=deliveries, place=places, count=st.integers(1, 4), timeout_s=timeouts)
-    def consume(self, place: tuple[str, str], count: int, timeout_s: int) -> object:
-        return multiple(*self.handed_out(place, count, timeout_s))
+    @rule(place=places, count=st.integers(1, 4), timeout_s=timeouts)
+    def consume(self, place: tuple[str, str], count: int, timeout_s: int) -> None:
+        self.deliveries += self.handed_out(place, count, timeout_s)
 
-    @rule(handed=st.lists(deliveries, min_size=1, max_size=4), place=places)
-    def ack(self, handed: list[Delivery], place: tuple[str, str]) -> None:
-        chosen = [delivery for delivery in handed if delivery.place == place]
-        answers = self.runner.run(self.store.ack_many(*place, [each.receipt_handle for each in chosen]))
+    @some_handed_out
+    @rule(chosen=picks)
+    def ack(self, chosen: list[int]) -> None:
+        place, picked = self.picked(chosen)
+        answers = self.runner.run(self.store.ack_many(*place, [each.receipt_handle for each in picked]))
         expected = []
-        for delivery in chosen:
+        for delivery in picked:
             expected.append(self.fault(delivery))
             if expected[-1] is None:
                 del self.stored[delivery.message_id]
         assert reasons(answers) == expected
 
-    @rule(handed=st.lists(deliveries, min_size=1, max_size=4), place=places, delay_s=waits)
-    def nack(self, handed: list[Delivery], place: tuple[str, str], delay_s: int) -> None:
-        chosen = [delivery for delivery in handed if delivery.place == place]
-        asked = [QueueNack(each.receipt_handle, delay_s + idx) for idx, each in enumerate(chosen)]
-        self.show(chosen, [each.delay_s for each in asked], self.runner.run(self.store.nack_many(*place, asked)))
+    @some_handed_out
+    @rule(chosen=picks, delay_s=waits)
+    def nack(self, chosen: list[int], delay_s: int) -> None:
+        place, picked = self.picked(chosen)
+        asked = [QueueNack(each.receipt_handle, delay_s + idx) for idx, each in enumerate(picked)]
+        self.show(picked, [each.delay_s for each in asked], self.runner.run(self.store.nack_many(*place, asked)))
 
-    @rule(handed=st.lists(deliveries, min_size=1, max_size=4), place=places, timeout_s=timeouts)
-    def extend(self, handed: list[Delivery], place: tuple[str, str], timeout_s: int) -> None:
-        chosen = [delivery for delivery in handed if delivery.place == place]
-        asked = [QueueExtend(each.receipt_handle, timeout_s + idx) for idx, each in enumerate(chosen)]
+    @some_handed_out
+    @rule(chosen=picks, timeout_s=timeouts)
+    def extend(self, chosen: list[int], timeout_s: int) -> None:
+        place, picked = self.picked(chosen)
+        asked = [QueueExtend(each.receipt_handle, timeout_s + idx) for idx, each in enumerate(picked)]
         answers = self.runner.run(self.store.extend_many(*place, asked))
-        self.show(chosen, [each.visibility_timeout_s for each in asked], answers)
+        self.show(picked, [each.visibility_timeout_s for each in asked], answers)
 
-    @rule(s=st.sampled_from([0.25, 1.0, 3.0, 400.0]))
+    @rule(s=st.sampled_from([0.25, 1.0, 2.0, 3.0, 50.0, 550.0]))
     def wait(self, s: float) -> None:
         self.clock.advance(s)
 
@@ -155,6 +158,11 @@ class QueueMachine(RuleBasedStateMachine):
             assert (message.body, message.publish_time) == (stored.body, stored.publish_time)
             assert message.receive_count == stored.receive_count
         return [Delivery(place, each.message_id, each.receipt_handle, each.receive_count) for each in messages]
+
+    def picked(self, chosen: list[int]) -> tuple[tuple[str, str], list[Delivery]]:
+        """Deliveries of one place, rather late ones than early ones."""
+        handed = [self.deliveries[-1 - pick % len(self.deliveries)] for pick in chosen]
+        return handed[0].place, [delivery for delivery in handed if delivery.place == handed[0].place]
 
     def show(self, chosen: list[Delivery], after_s: list[int], answers: Sequence[TheoryError | None]) -> None:
         assert reasons(answers) == [self.fault(delivery) for delivery in chosen]
@@ -190,6 +198,6 @@ class SqlMachine(QueueMachine):
 
 
 TestMemory = MemoryMachine.TestCase
-TestMemory.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestMemory.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
 TestSql = SqlMachine.TestCase
-TestSql.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestSql.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
