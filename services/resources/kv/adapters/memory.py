@@ -131,7 +131,7 @@ class MemoryKV:
             if self._stands(*due):
                 self._drop(due[1], due[2])
         if len(self._deadlines) > self._compact_at:
-            self._deadlines = [each for each in self._deadlines if self._stands(*each)]
+            self._deadlines = list({each for each in self._deadlines if self._stands(*each)})
             heapify(self._deadlines)
             self._compact_at = _STALE_DEADLINES + 2 * len(self._deadlines)
         while self._ended and self._ended[0][0] <= now:
