@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from services.executor.adapters.images.context import SITE, BuildContext
@@ -25,3 +26,12 @@ def stage(context: BuildContext, packages: Path | None, into: Path) -> None:
     for folder, _, names in os.walk(into, topdown=False):
         for name in (*names, ""):
             os.utime(Path(folder, name), ns=(0, 0))
+
+
+def compile_site(python: Path, staged: Path) -> None:
+    """Compile the site folder once, so that no attempt does: an import of many modules gets twice as fast.
+
+    What does not compile is left as it is. The files depend on content alone, not on times.
+    """
+    command = [str(python), "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(staged / SITE)]
+    subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)

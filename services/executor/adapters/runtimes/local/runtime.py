@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from services.executor.adapters.images.fault import unavailable
 from services.executor.adapters.places.marker import Marker
@@ -131,7 +132,8 @@ class LocalRuntime:
         if marks.started:
             state = await self._containers.find(name)
             if state is None:
-                return never_ran(AttemptOutcome.LOST, "the container of the attempt has gone")
+                gone = Followed(None, marks.stopping, "the container of the attempt has gone")
+                return await self._result(processor, context, gone)
         elif marks.stopping is not None:
             return never_ran(AttemptOutcome.CANCELLED, "the attempt was cancelled before it started")
         else:
@@ -214,18 +216,17 @@ class LocalRuntime:
 
     async def _result(self, processor: ProcessorSpec, context: ExpandedContext, followed: Followed) -> ProcessorResult:
         state = followed.state
-        if state is None:
-            return never_ran(AttemptOutcome.LOST, followed.lost)
-        return ended(
-            exit_code=None if followed.lost else state.exit_code,
-            oom=state.oom_killed,
+        result = ended(
+            exit_code=None if state is None or followed.lost else state.exit_code,
+            oom=state is not None and state.oom_killed,
             stopped=followed.stopped,
             timeout_s=processor.runtime.timeout_s,
-            started_at=state.started_at,
-            finished_at=state.finished_at,
+            started_at=state and state.started_at,
+            finished_at=state and state.finished_at,
             cpu_s_milli=0,
-            logs_tail=await self._containers.log_tail(attempt_name(context), place_of(context)),
+            logs_tail=await self._containers.log_tail(attempt_name(context), place_of(context)) if state else "",
         )
+        return result if result.outcome is not AttemptOutcome.LOST else replace(result, message=followed.lost)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from services.executor.adapters.images.context import REQUIREMENTS, BuildContext
 from services.executor.adapters.images.digest import source_digest
 from services.executor.adapters.images.fault import unavailable
 from services.executor.adapters.images.packages import PackageSets, Target
-from services.executor.adapters.images.stage import stage
+from services.executor.adapters.images.stage import compile_site, stage
 from services.executor.adapters.places.faults import translated
 from services.executor.adapters.places.removal import remove_tree
 from services.executor.adapters.threads import Threads
@@ -86,6 +86,7 @@ class StagedSources:
                     draft = Path(work) / "sources"
                     draft.mkdir()
                     stage(context, packages, draft)
+                    compile_site(self.python, draft)
                     return draft.rename(place)
 
         return await self._threads.run(make)

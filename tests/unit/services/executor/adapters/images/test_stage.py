@@ -1,9 +1,10 @@
 """A staged context: files, packages, SDK, the same everywhere."""
 
+import sys
 from pathlib import Path
 
 from services.executor.adapters.images.context import BuildContext, SourceFile
-from services.executor.adapters.images.stage import stage
+from services.executor.adapters.images.stage import compile_site, stage
 
 
 def test_packages_lie_beside_the_sources_and_never_over_the_sdk(tmp_path: Path) -> None:
@@ -38,3 +39,10 @@ def test_packages_lie_beside_the_sources_and_never_over_the_sdk(tmp_path: Path) 
 def test_a_context_without_packages_has_its_site_all_the_same(tmp_path: Path) -> None:
     stage(BuildContext([]), None, tmp_path)
     assert [each.name for each in tmp_path.iterdir()] == ["site"]
+
+
+def test_what_compiles_is_compiled_and_the_rest_is_left_alone(tmp_path: Path) -> None:
+    stage(BuildContext([SourceFile("site/good.py", executable=False, data=b"x = 1\n")]), None, tmp_path)
+    (tmp_path / "site" / "bad.py").write_text("print 'old'\n")
+    compile_site(Path(sys.executable), tmp_path)
+    assert [each.name.partition(".")[0] for each in (tmp_path / "site").rglob("*.pyc")] == ["good"]

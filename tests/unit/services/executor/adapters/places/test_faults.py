@@ -12,7 +12,7 @@ from theory.core.errors import Exhausted, Unavailable
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_exhausted(code: int) -> None:
     with pytest.raises(Exhausted) as caught, translated():
-        raise OSError(code, os.strerror(code), "/home/somebody/secret")
+        raise OSError(code, os.strerror(code), "/somewhere/secret")
     assert caught.value.reason == "DISK_FULL"
 
 
