@@ -14,7 +14,7 @@ from theory.core.spec import Predicate, RegistrySnapshot
 from theory.core.world_path import WorldPath
 
 _META = "/artifacts/outputs/probe/metadata.json"
-_SCHEMA = {
+_SCHEMA: Mapping[str, JSON] = {
     "id": "media.metadata@1",
     "schema": {
         "type": "object",
