@@ -62,7 +62,7 @@ class Queue:
         messages = await self._store.consume(
             plan_id=plan_id, topic=topic, max_messages=max_messages, visibility_timeout_s=visibility_timeout_s
         )
-        seal = _Seal(self._key, plan_id, topic)
+        seal = self._seal(plan_id, topic)
         return [
             Message(each.message_id, each.body, seal.put_on(each.receipt_handle), each.receive_count, each.publish_time)
             for each in messages
@@ -71,13 +71,13 @@ class Queue:
     async def ack_many(self, plan_id: str, topic: str, receipt_handles: Sequence[str]) -> list[TheoryError | None]:
         """Remove."""
         _require_topic(topic)
-        seal = _Seal(self._key, plan_id, topic)
+        seal = self._seal(plan_id, topic)
         return await _each(receipt_handles, seal.take_off, lambda sound: self._store.ack_many(plan_id, topic, sound))
 
     async def nack_many(self, plan_id: str, topic: str, items: Sequence[QueueNack]) -> list[TheoryError | None]:
         """Give back."""
         _require_topic(topic)
-        seal = _Seal(self._key, plan_id, topic)
+        seal = self._seal(plan_id, topic)
 
         def admit(item: QueueNack) -> QueueNack | Invalid:
             handle = seal.take_off(item.receipt_handle)
@@ -90,7 +90,7 @@ class Queue:
     async def extend_many(self, plan_id: str, topic: str, items: Sequence[QueueExtend]) -> list[TheoryError | None]:
         """Keep hidden."""
         _require_topic(topic)
-        seal = _Seal(self._key, plan_id, topic)
+        seal = self._seal(plan_id, topic)
 
         def admit(item: QueueExtend) -> QueueExtend | Invalid:
             handle = seal.take_off(item.receipt_handle)
@@ -103,6 +103,9 @@ class Queue:
     async def end_plan(self, plan_id: str) -> None:
         """Remove all."""
         await self._store.end_plan(plan_id)
+
+    def _seal(self, plan_id: str, topic: str) -> "_Seal":
+        return _Seal(self._key, plan_id, topic)
 
 
 class _Seal:
