@@ -19,8 +19,8 @@ class AskedClock(FakeClock):
         self._more.set()
         await super().sleep(s)
 
-    async def until_asked(self, s: float) -> None:
-        """Return once somebody sleeps, or slept, for exactly `s` seconds."""
-        while s not in self.asked:
+    async def until_asked(self, s: float, times: int = 1) -> None:
+        """Return once somebody sleeps, or slept, for exactly `s` seconds, that often."""
+        while self.asked.count(s) < times:
             self._more.clear()
             await self._more.wait()

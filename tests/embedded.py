@@ -143,7 +143,7 @@ async def embedded(
     home: Path,
     *,
     runtime: ScriptedRuntime | None = None,
-    runtimes: Mapping[str, OpenRuntime] | None = None,
+    extra: Mapping[str, OpenRuntime] | None = None,
     clock: Clock | None = None,
     ids: IdSource | None = None,
     memory: bool = True,
@@ -154,7 +154,7 @@ async def embedded(
     """Serve all five below `home`, in memory or in files that another call finds again.
 
     Plans that name no runtime are carried out by `runtime`, a `ScriptedRuntime`, which they may call `process`; `mock`
-    and the `runtimes` given are served, too. `settings` are the executor's, and `secrets_url`.
+    and the `extra` runtimes are served, too. `settings` are the executor's, and `secrets_url`.
     """
     runtime, faults = runtime or ScriptedRuntime(), Faults()
     url = f"unix://{home}/theory.sock"
@@ -188,7 +188,7 @@ async def embedded(
                 ExecutorConfig.load(given("database_url", **chosen)),
                 **time,
                 reach=at,
-                runtimes={"process": runtime.open, **(runtimes or {})},
+                runtimes={"process": runtime.open, **(extra or {})},
                 around=faults.around,
             )
         )

@@ -69,12 +69,15 @@ class _Gathering:
 
     async def add(self, path: WorldPath, each: CollectedFile) -> None:
         if each.size_bytes > SMALL_BYTES:
-            cid = await self.world.upload(each.file, each.size_bytes)
+            try:
+                cid = await self.world.upload(each.file, each.size_bytes)
+            except Invalid as error:
+                raise _changed(each) if error.reason == "SIZE_MISMATCH" else error from error
             self.outputs.append(Output(path, cid, each.size_bytes, _content_type(path)))
             return
         data = each.file.read(SMALL_BYTES + 1)
         if len(data) != each.size_bytes:
-            raise _refused(each.relative, "changed", "it changed while it was read")
+            raise _changed(each)
         # Tasks of one loop tick share an RPC, also with other executions.
         self.pending.append((path, len(data), asyncio.ensure_future(self.world.put(data))))
         self.pending_bytes += len(data)
@@ -139,6 +142,10 @@ def _reported(cost: JSON) -> int:
         return usd_micro(cost, "cost_usd_micro")
     except TheoryError as error:
         raise _refused(RESULT_FILE, "result", error.message) from error
+
+
+def _changed(each: CollectedFile) -> Invalid:
+    return _refused(each.relative, "changed", "it changed while it was read")
 
 
 def _refused(relative: str, rule: str, message: str) -> Invalid:

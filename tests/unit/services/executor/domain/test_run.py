@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.executor.domain.run import SCRATCH_DIR, WORLD_MOUNT
+from tests.clocks import AskedClock
 from tests.documents import asks, plan, policy, predicate, schema, step, tool
 from tests.embedded import Embedded, embedded
 from tests.scripted import Act, ScriptedRuntime, failing
@@ -159,10 +160,20 @@ async def test_a_file_where_a_folder_is_fails_the_attempt(theory: Embedded) -> N
     assert _why((await theory.run_plan(plan(a, b)))["b"]) == ("invalid_output", "PATH_SHADOWED")
 
 
-async def test_a_path_that_another_has_reserved_is_waited_for(theory: Embedded) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(("refusals", "state"), [(3, "succeeded"), (51, "failed")])
+async def test_a_path_that_another_has_reserved_is_waited_for_a_while(
+    tmp_path: Path, refusals: int, state: str
+) -> None:
+    clock = AskedClock()
     reserved = Conflict("PATH_RESERVED", "another has it", path="/artifacts/outputs/step/out.json", execution_id="p.x")
-    theory.faults.refuse("world.prepare", reserved)
-    assert (await theory.run_plan(plan(step()))).states == {"step": "succeeded"}
+    async with embedded(tmp_path, clock=clock) as theory:
+        theory.faults.refuse("world.prepare", *[reserved] * refusals)
+        submitted = await theory.submit(plan(step()))
+        for pauses in range(1, min(refusals, 50) + 1):
+            await clock.until_asked(0.2, pauses)
+            clock.advance(0.2)
+        assert (await theory.ended(submitted.plan_id)).states == {"step": state}
 
 
 async def test_a_fence_at_the_reservation_leads_to_a_new_claim(theory: Embedded) -> None:
