@@ -6,7 +6,6 @@ import re
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from services.resources.secrets.ports import SecretSource
 from theory.core.errors import Denied, Invalid, NotReady
@@ -55,18 +54,23 @@ class DotenvSecrets:
         except OSError as error:
             reason = error.strerror or "it cannot be opened"
             raise NotReady("SECRET_FILE_INVALID", f"the file of secrets cannot be read: {reason}") from None
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise NotReady("SECRET_FILE_INVALID", "the file of secrets is not a regular file")
-            if status.st_mode & _OTHERS or status.st_uid not in (os.geteuid(), 0):
-                sentence = "others can read the file of secrets: chmod 600 it"
-                raise Denied("FILE_NOT_PRIVATE", sentence, path=self._path.name)
+        try:
+            status = os.fstat(handle)
+            self._require_private(status)
             version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             if version != self._version:
-                self._values = parse(file.read(_MAX_FILE_BYTES + 1))
+                with os.fdopen(handle, "rb", closefd=False) as file:
+                    self._values = parse(file.read(_MAX_FILE_BYTES + 1))
                 self._version = version
+        finally:
+            os.close(handle)
         return self._values
+
+    def _require_private(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise NotReady("SECRET_FILE_INVALID", "the file of secrets is not a regular file")
+        if status.st_mode & _OTHERS or status.st_uid not in (os.geteuid(), 0):
+            raise Denied("FILE_NOT_PRIVATE", "others can read the file of secrets: chmod 600 it", path=self._path.name)
 
 
 def parse(data: bytes) -> Mapping[str, str]:
@@ -81,20 +85,21 @@ def parse(data: bytes) -> Mapping[str, str]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        _refuse(data.count(b"\n", 0, error.start) + 1, "it is not UTF-8")
+        # Without its cause: that one holds the whole file.
+        raise _fault(data.count(b"\n", 0, error.start) + 1, "it is not UTF-8") from None
     values: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         bare = line.removesuffix("\r").strip(" \t")
         if not bare or bare.startswith("#"):
             continue
         if _CONTROL_IN(bare):
-            _refuse(number, "it holds a control character")
+            raise _fault(number, "it holds a control character")
         assignment = _ASSIGNMENT(bare)
         if assignment is None:
-            _refuse(number, "it is not NAME=VALUE")
+            raise _fault(number, "it is not NAME=VALUE")
         name = assignment["name"]
         if name in values:
-            _refuse(number, "its name was set above")
+            raise _fault(number, "its name was set above")
         values[name] = _value(assignment["text"], number)
     return values
 
@@ -106,11 +111,11 @@ def _value(text: str, number: int) -> str:
         return single["inner"]
     double = _DOUBLE_QUOTED(text)
     if double is None:
-        _refuse(number, "its value needs quotes, or other quotes")
+        raise _fault(number, "its value needs quotes, or other quotes")
     if any(each not in _CHARACTER_BY_ESCAPE for each in _ESCAPE.findall(double["inner"])):
-        _refuse(number, "its value has an unknown escape")
+        raise _fault(number, "its value has an unknown escape")
     return _ESCAPE.sub(lambda match: _CHARACTER_BY_ESCAPE[match[1]], double["inner"])
 
 
-def _refuse(number: int, why: str) -> NoReturn:
-    raise NotReady("SECRET_FILE_INVALID", f"line {number} of the file of secrets: {why}", line=str(number))
+def _fault(number: int, why: str) -> NotReady:
+    return NotReady("SECRET_FILE_INVALID", f"line {number} of the file of secrets: {why}", line=str(number))
