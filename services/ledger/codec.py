@@ -35,6 +35,7 @@ _CHAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}|system\.[a-z][a-z0-9-]{0,39}").ful
 _OUTCOME_BY_NUMBER: Mapping[int, AttemptOutcome] = {
     receipt_pb2.AttemptOutcome.Value(f"ATTEMPT_OUTCOME_{outcome.name}"): outcome for outcome in AttemptOutcome
 }
+_TS_CHARACTERS = len("2026-01-02T03:04:05.000006Z")
 # What is not canonical yet may be longer than its canonical form.
 _MAX_TEXT_BYTES = 4 * MAX_BODY_BYTES
 
@@ -176,6 +177,8 @@ def _append_from_proto(item: ledger_pb2.AppendEventsRequest.Item) -> PlanEvent:
 
 def _event_from_proto(event: event_pb2.NewEvent) -> NewEvent:
     parse_rfc3339(event.ts)
+    if len(event.ts) != _TS_CHARACTERS:
+        raise Invalid("TIME_INVALID", "the time of an event has microseconds", value=shown(event.ts))
     try:
         body = jcs.parse_object(event.body, max_bytes=_MAX_TEXT_BYTES)
     except TheoryError as error:

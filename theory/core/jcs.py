@@ -63,13 +63,7 @@ def parse(text: bytes | str, *, max_bytes: int = MAX_BYTES) -> JSON:
     """
     decoded = _decoded(text, max_bytes)
     try:
-        value: JSON = json.loads(
-            decoded,
-            object_pairs_hook=_object,
-            parse_int=_safe_integer,
-            parse_float=_sound_float,
-            parse_constant=_refuse_constant,
-        )
+        value: JSON = _DECODER.decode(decoded)
     except RecursionError:
         raise _invalid("$", _TOO_DEEP) from None
     except json.JSONDecodeError as error:
@@ -203,3 +197,9 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _invalid(at: str, why: str) -> Invalid:
     return Invalid("JSON_INVALID", why, at=shown(at))
+
+
+# Made once: json.loads makes one for every text.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_safe_integer, parse_float=_sound_float, parse_constant=_refuse_constant
+)

@@ -1,6 +1,7 @@
 """The ledger's words that its callers share: accounts, heads, and events on their way to a chain."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from theory.core.chain import NewEvent
 from theory.core.money import UsdMicro
@@ -24,8 +25,7 @@ class Budget:
         return 0 if self.debt_usd_micro else self.cap_usd_micro - self.reserved_usd_micro - self.spent_usd_micro
 
 
-@dataclass(frozen=True, slots=True)
-class ChainHead:
+class ChainHead(NamedTuple):
     """The newest position of a chain; (0, 64 zeros) where it is empty."""
 
     plan_id: str
@@ -33,8 +33,7 @@ class ChainHead:
     this_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlanEvent:
+class PlanEvent(NamedTuple):
     """An event and the chain it belongs to: a plan's id, or `system.<service>`."""
 
     plan_id: str
@@ -43,8 +42,7 @@ class PlanEvent:
     """The position at which the chain must stand before it; None where any will do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """The place that an event got, now or when it was first appended."""
 
     seq: int

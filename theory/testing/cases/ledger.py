@@ -146,7 +146,10 @@ async def a_malformed_event_is_refused_alone(target: Target) -> None:
         "EVENT_KIND_INVALID": [
             _raw(plan_id, "k", kind=each) for each in ("", "scratch", "Scratch.kv", "scratch.kv.x\n")
         ],
-        "TIME_INVALID": [_raw(plan_id, "t", ts=each) for each in ("", "2026-01-02", "2026-01-02T03:04:05+00:00")],
+        "TIME_INVALID": [
+            _raw(plan_id, "t", ts=each)
+            for each in ("", "2026-01-02", "2026-01-02T03:04:05Z", "2026-02-30T03:04:05.000006Z")
+        ],
         "ID_INVALID": [_raw(each, "p") for each in ("", "Plan", "a.b", "system.", "system.X", "p" * 65)],
     }
     for reason, items in bad.items():
