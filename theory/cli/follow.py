@@ -11,9 +11,10 @@ from theory.cli.session import Session
 from theory.cli.summary import STYLE_BY_STATE, failure_text, tell, why
 from theory.cli.text import duration, usd
 from theory.core.clock import Clock, SystemClock
+from theory.core.execution import ExecutionState, PlanState
 from theory.core.jcs import JSON
 from theory.sdk.client import Theory
-from theory.sdk.views import ExecutionState, ExecutionView, PlanChange, PlanState, PlanView
+from theory.sdk.views import ExecutionView, PlanChange, PlanView
 
 _FRAME_S = 0.1
 _SMALL_PLAN = 32

@@ -14,7 +14,8 @@ from theory.cli.output import Output
 from theory.cli.progress import Progress, Tally
 from theory.cli.summary import STYLE_BY_STATE, why
 from theory.cli.text import duration, usd
-from theory.sdk.views import ExecutionState, ExecutionView
+from theory.core.execution import ExecutionState
+from theory.sdk.views import ExecutionView
 
 _SMALL_PLAN = 24
 _BAR_COLUMNS = 24

@@ -2,7 +2,6 @@
 
 import argparse
 
-from theory.cli.app import add_verb
 from theory.cli.failures import FAILED, OK
 from theory.cli.follow import concluded, follow, progress_document
 from theory.cli.output import Cell, Output
@@ -12,30 +11,14 @@ from theory.cli.summary import STYLE_BY_STATE, failure_text, result, tell, why
 from theory.cli.text import between, clean, moment, size, usd
 from theory.core.clock import SystemClock
 from theory.core.errors import NotFound
+from theory.core.execution import PlanState
 from theory.core.jcs import JSON
 from theory.sdk.client import Theory
-from theory.sdk.views import ExecutionView, PlanState, PlanView
-
-_PLAN = "a plan's id, or 'latest'"
+from theory.sdk.views import ExecutionView, PlanView
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The verbs of this noun."""
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    ls = add_verb(verbs, "ls", "list plans, the newest first", _ls)
-    ls.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
-    show = add_verb(verbs, "show", "show a plan: its executions, its cost, its outputs", _show)
-    show.add_argument("plan", metavar="PLAN", help=_PLAN)
-    executions = add_verb(verbs, "executions", "list the executions of a plan, or show one", _executions)
-    executions.add_argument("plan", metavar="PLAN", help=_PLAN)
-    executions.add_argument("execution", metavar="EXECUTION", nargs="?", help="such as report, or render.3")
-    explain = add_verb(verbs, "explain", "say why each execution ran, or did not have to", _explain)
-    explain.add_argument("plan", metavar="PLAN", help=_PLAN)
-    watch = add_verb(verbs, "watch", "follow a plan to its end; 1 where it fails; --json: one line per change", _watch)
-    watch.add_argument("plan", metavar="PLAN", help=_PLAN)
-
-
-async def _ls(session: Session, options: argparse.Namespace) -> int:
+async def ls(session: Session, options: argparse.Namespace) -> int:
+    """List plans."""
     async with session.connect() as theory:
         plans = [each async for each in theory.executor.list_plans(limit=options.limit)]
     session.output.table(
@@ -58,7 +41,8 @@ async def _ls(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _show(session: Session, options: argparse.Namespace) -> int:
+async def show(session: Session, options: argparse.Namespace) -> int:
+    """Show a plan."""
     progress = await _read(session, options)
     plan = progress.plan
     tell(progress, session.output)
@@ -70,7 +54,8 @@ async def _show(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _executions(session: Session, options: argparse.Namespace) -> int:
+async def executions(session: Session, options: argparse.Namespace) -> int:
+    """List the executions of a plan, or show one."""
     progress = await _read(session, options)
     if options.execution is not None:
         wanted = {options.execution, f"{progress.plan.plan_id}.{options.execution}"}
@@ -100,7 +85,8 @@ async def _executions(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _explain(session: Session, options: argparse.Namespace) -> int:
+async def explain(session: Session, options: argparse.Namespace) -> int:
+    """Say why each execution ran, or did not have to."""
     progress = await _read(session, options)
     rows: list[tuple[str | Cell, ...]] = []
     documents: list[JSON] = []
@@ -116,7 +102,8 @@ async def _explain(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _watch(session: Session, options: argparse.Namespace) -> int:
+async def watch(session: Session, options: argparse.Namespace) -> int:
+    """Follow a plan to its end."""
     async with session.connect() as theory:
         plan = await theory.executor.get_plan(await plan_named(theory, options.plan))
         progress = await follow(session, theory, plan, records=True)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from theory.core.clock import Clock
+from theory.core.execution import ExecutionState
 from theory.core.ids import ExecutionId
-from theory.sdk.views import ExecutionState, ExecutionView, PlanChange, PlanView
+from theory.sdk.views import ExecutionView, PlanChange, PlanView
 
 
 @dataclass(slots=True)

@@ -3,52 +3,21 @@
 import argparse
 from pathlib import Path
 
-from theory.cli.app import Raw
-from theory.cli.failures import EXIT_CODES, OK
+from theory.cli.failures import OK
 from theory.cli.follow import concluded, follow, progress_document
 from theory.cli.output import Cell
-from theory.cli.overrides import HOW, with_values
+from theory.cli.overrides import with_values
 from theory.cli.session import Session
 from theory.cli.text import counted, size
+from theory.core.execution import PlanState
 from theory.core.plan import PlanSpec
 from theory.sdk.client import Theory
 from theory.sdk.plans import read_document, upload_sources, with_runtime
-from theory.sdk.views import PlanState, PlanView
-
-_ABOUT = """Reads a plan, uploads the local files that it names (patterns begin beside the plan), submits it, and
-follows it to its end: as a picture on a terminal, as lines in a pipe. Ctrl-C ends the following, never
-the plan.
-
-With --json one document is printed at the end: the plan, its executions, the cost."""
-_EPILOG = f"""examples:
-  theory run plan.yaml
-  theory run plan.yaml --runtime process --set seed:=7 --set transitions.report.inputs.title="New title"
-  theory run plan.yaml --into results/
-
-{EXIT_CODES}"""
+from theory.sdk.views import PlanView
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of this verb."""
-    parser.description, parser.epilog, parser.formatter_class = _ABOUT, _EPILOG, Raw
-    parser.add_argument("plan", metavar="PLAN", type=Path, help="the YAML file of a plan")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="values", help=HOW)
-    add_run_options(parser)
-    parser.set_defaults(run=_run)
-
-
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """The options of everything that submits a plan."""
-    parser.add_argument("--runtime", metavar="KIND", help="for the whole plan: local, process or mock")
-    parser.add_argument(
-        "--watch", action=argparse.BooleanOptionalAction, default=True, help="follow it to its end, or only submit it"
-    )
-    parser.add_argument(
-        "--into", metavar="DIR", help="copy the outputs there if it succeeds; {plan} in it stands for the plan's id"
-    )
-
-
-async def _run(session: Session, options: argparse.Namespace) -> int:
+async def run(session: Session, options: argparse.Namespace) -> int:
+    """Carry out the plan in a file."""
     spec = PlanSpec.parse(with_values(read_document(options.plan), options.values))
     return await carry_out(session, options, spec, options.plan.parent)
 

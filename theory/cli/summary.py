@@ -7,7 +7,8 @@ from theory.cli.output import Cell, Output
 from theory.cli.progress import Progress, Tally
 from theory.cli.text import between, clean, counted, duration, line, size, some, usd
 from theory.core.artifact import Output as Artifact
-from theory.sdk.views import ExecutionState, ExecutionView, Failure, PlanState
+from theory.core.execution import ExecutionState, Failure, PlanState
+from theory.sdk.views import ExecutionView
 
 SMALL_PLAN = 30
 """Up to so many executions are listed one by one."""

@@ -71,3 +71,12 @@ class MemoVerdict:
     """Whose result was used; None on a miss."""
     differences: tuple[str, ...] = ()
     """On a miss: what differs from the nearest earlier key, such as `inputs:title`; empty where there is none."""
+
+    def to_document(self) -> dict[str, JSON]:
+        """As JSON has it."""
+        return {
+            "memo_key": self.memo_key,
+            "hit": self.hit,
+            "source_execution_id": None if self.source_execution_id is None else self.source_execution_id.text,
+            "differences": self.differences,
+        }

@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from theory.core.execution import ExecutionState, PlanState
     from theory.sdk.client import Theory
     from theory.sdk.plans import load_plan, run_plan, submit_plan
     from theory.sdk.verify import verify_all, verify_plan
-    from theory.sdk.views import ExecutionState, ExecutionView, PlanChange, PlanState, PlanView
+    from theory.sdk.views import ExecutionView, PlanChange, PlanView
 
 __all__ = [
     "ExecutionState",
@@ -27,17 +28,17 @@ __all__ = [
 ]
 
 _MODULE_BY_NAME = {
-    "ExecutionState": "views",
-    "ExecutionView": "views",
-    "PlanChange": "views",
-    "PlanState": "views",
-    "PlanView": "views",
-    "Theory": "client",
-    "load_plan": "plans",
-    "run_plan": "plans",
-    "submit_plan": "plans",
-    "verify_all": "verify",
-    "verify_plan": "verify",
+    "ExecutionState": "theory.core.execution",
+    "ExecutionView": "theory.sdk.views",
+    "PlanChange": "theory.sdk.views",
+    "PlanState": "theory.core.execution",
+    "PlanView": "theory.sdk.views",
+    "Theory": "theory.sdk.client",
+    "load_plan": "theory.sdk.plans",
+    "run_plan": "theory.sdk.plans",
+    "submit_plan": "theory.sdk.plans",
+    "verify_all": "theory.sdk.verify",
+    "verify_plan": "theory.sdk.verify",
 }
 
 
@@ -45,7 +46,7 @@ def __getattr__(name: str) -> object:
     if name not in _MODULE_BY_NAME:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    found: object = getattr(import_module(f"{__name__}.{_MODULE_BY_NAME[name]}"), name)
+    found: object = getattr(import_module(_MODULE_BY_NAME[name]), name)
     globals()[name] = found
     return found
 

@@ -12,22 +12,13 @@ from theory.core import jcs
 from theory.core.artifact import Output, content_type_of
 from theory.core.cid import Cid
 from theory.core.errors import Invalid
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.plan import EachFile, FanOut, ItemList, PlanSpec, TransitionSpec
 from theory.core.receipt import AttemptOutcome
 from theory.core.refs import Ref
 from theory.core.world_path import WorldName, WorldPath
-from theory.sdk.views import (
-    ExecutionState,
-    ExecutionView,
-    ExecutorCapabilities,
-    Failure,
-    Memo,
-    PlanChange,
-    PlanState,
-    PlanView,
-    RuntimeView,
-)
+from theory.sdk.views import ExecutionView, ExecutorCapabilities, PlanChange, PlanView, RuntimeView
 
 _PLAN_STATE: Mapping[int, PlanState] = {
     plan_pb2.Plan.STATE_QUEUED: PlanState.QUEUED,
@@ -167,9 +158,9 @@ def _failure(message: plan_pb2.Failure) -> Failure:
     return Failure(message.reason, message.message, dict(message.metadata))
 
 
-def _memo(message: execution_pb2.Memo) -> Memo:
+def _memo(message: execution_pb2.Memo) -> MemoVerdict:
     source = ExecutionId.parse(message.source_execution_id) if message.source_execution_id else None
-    return Memo(message.memo_key, message.hit, source, tuple(message.differences))
+    return MemoVerdict(message.memo_key, message.hit, source, tuple(message.differences))
 
 
 def _time(message: Message, field: str, value: Timestamp) -> datetime | None:

@@ -1,85 +1,18 @@
 """Plans and executions as a client sees them: frozen views of what the executor reports."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from theory.core.artifact import Output
 from theory.core.clock import rfc3339
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.jcs import JSON
 from theory.core.money import UsdMicro
 from theory.core.receipt import AttemptOutcome
 from theory.core.refs import Ref
 from theory.core.world_path import WorldName
-
-
-class PlanState(StrEnum):
-    """Where a plan stands. The last two are terminal."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-
-    @property
-    def terminal(self) -> bool:
-        """Whether it never changes again."""
-        return self in {PlanState.SUCCEEDED, PlanState.FAILED}
-
-
-class ExecutionState(StrEnum):
-    """Where an execution stands. The last three are terminal."""
-
-    WAITING = "waiting"
-    """What it needs has not succeeded yet."""
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    """Something that it needs failed; it was never claimed."""
-
-    @property
-    def terminal(self) -> bool:
-        """Whether it never changes again."""
-        return self in {ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.SKIPPED}
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why something failed: a reason of the enum, one sentence, and what the reason documents."""
-
-    reason: str
-    message: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-    def to_document(self) -> dict[str, JSON]:
-        """As JSON has it."""
-        return {"reason": self.reason, "message": self.message, "metadata": dict(self.metadata)}
-
-
-@dataclass(frozen=True, slots=True)
-class Memo:
-    """What the memo index said about an execution."""
-
-    memo_key: str
-    hit: bool
-    """Whether the result was found and nothing ran."""
-    source_execution_id: ExecutionId | None = None
-    """Whose result was used; None on a miss."""
-    differences: tuple[str, ...] = ()
-    """On a miss: what differs from the nearest earlier key, such as `inputs:title`; empty where there is none."""
-
-    def to_document(self) -> dict[str, JSON]:
-        """As JSON has it."""
-        return {
-            "memo_key": self.memo_key,
-            "hit": self.hit,
-            "source_execution_id": _text(self.source_execution_id),
-            "differences": self.differences,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +69,7 @@ class ExecutionView:
     """The fencing token of the current or last attempt; 0 before the first claim."""
     outcome: AttemptOutcome | None
     failure: Failure | None
-    memo: Memo | None
+    memo: MemoVerdict | None
     """What the memo index said; None until it was asked."""
     outputs: tuple[Output, ...]
     named_outputs: Mapping[str, JSON]

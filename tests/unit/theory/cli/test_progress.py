@@ -3,8 +3,8 @@
 from tests.unit.theory.sdk.servicer import change, execution, plan
 from theory.cli.progress import Progress
 from theory.core.clock import FakeClock
+from theory.core.execution import ExecutionState
 from theory.sdk.plan_messages import change_from_proto, execution_from_proto, plan_from_proto
-from theory.sdk.views import ExecutionState
 
 
 def _progress(*names: str) -> Progress:

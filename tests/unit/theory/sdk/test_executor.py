@@ -8,10 +8,11 @@ import pytest
 from tests.unit.theory.sdk.servicer import PLAN, ScriptedExecutor, change, execution, for_ever, plan
 from theory.core.clock import FakeClock
 from theory.core.errors import NotFound, Unavailable
+from theory.core.execution import PlanState
 from theory.core.ids import ExecutionId, PlanId, RequestId, SequenceIds
 from theory.core.plan import PlanSpec
 from theory.sdk.executor import ExecutorClient
-from theory.sdk.views import PlanChange, PlanState
+from theory.sdk.views import PlanChange
 from theory.wire.server import running
 
 _ID = PlanId(PLAN)

@@ -9,11 +9,12 @@ from theory.api.executor.v1 import execution_pb2, executor_pb2, plan_pb2
 from theory.api.ledger.v1 import receipt_pb2
 from theory.core.cid import Cid
 from theory.core.errors import Invalid
+from theory.core.execution import ExecutionState, MemoVerdict, PlanState
 from theory.core.jcs import JSON
 from theory.core.plan import PlanSpec
 from theory.core.receipt import AttemptOutcome
 from theory.sdk import plan_messages
-from theory.sdk.views import ExecutionState, ExecutionView, Memo, PlanState, PlanView
+from theory.sdk.views import ExecutionView, PlanView
 
 _CID = Cid.of(b"a").text
 _TRANSITIONS: list[JSON] = [
@@ -85,7 +86,7 @@ def test_what_is_set_is_there() -> None:
         start_time=_moment(),
     )
     assert execution.index == 0
-    assert isinstance(execution.memo, Memo)
+    assert isinstance(execution.memo, MemoVerdict)
     assert execution.memo.source_execution_id is not None
     assert execution.failure is not None
     assert execution.failure.metadata == {"exit_code": "3"}

@@ -8,10 +8,10 @@ from tests.unit.theory.sdk.conftest import Installation
 from tests.unit.theory.sdk.servicer import change
 from theory.core.cid import Cid
 from theory.core.errors import Invalid, NotFound
+from theory.core.execution import PlanState
 from theory.core.jcs import JSON
 from theory.core.plan import PlanSpec
 from theory.sdk import plans
-from theory.sdk.views import PlanState
 
 _PLAN = """\
 name: media

@@ -8,11 +8,12 @@ import pytest
 from theory.core import jcs
 from theory.core.artifact import Output
 from theory.core.cid import Cid
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.receipt import AttemptOutcome
 from theory.core.refs import Ref
 from theory.core.world_path import WorldName, WorldPath
-from theory.sdk.views import ExecutionState, ExecutionView, Failure, Memo, PlanState, PlanView
+from theory.sdk.views import ExecutionView, PlanView
 
 _START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _EXECUTION = ExecutionView(
@@ -28,7 +29,7 @@ _EXECUTION = ExecutionView(
     epoch=1,
     outcome=AttemptOutcome.SUCCEEDED,
     failure=None,
-    memo=Memo("b3:00", hit=False, differences=("inputs:width",)),
+    memo=MemoVerdict("b3:00", hit=False, differences=("inputs:width",)),
     outputs=(Output(WorldPath("/artifacts/a.png"), Cid.of(b"a"), 1, "image/png"),),
     named_outputs={"tile_path": "/artifacts/a.png"},
     cost_usd_micro=2000,
@@ -47,7 +48,7 @@ def test_an_execution_is_named_within_its_plan(index: int | None, name: str) -> 
 def test_a_hit_is_a_hit_only_where_the_memo_said_so() -> None:
     assert not _EXECUTION.memo_hit
     assert not replace(_EXECUTION, memo=None).memo_hit
-    assert replace(_EXECUTION, memo=Memo("b3:00", hit=True)).memo_hit
+    assert replace(_EXECUTION, memo=MemoVerdict("b3:00", hit=True)).memo_hit
 
 
 def test_terminal_states_are_those_that_never_change() -> None:
