@@ -5,7 +5,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from theory.cli.app import add_verb
 from theory.cli.failures import OK, Usage
 from theory.cli.output import Cell
 from theory.cli.session import Session, world_named
@@ -20,33 +19,9 @@ from theory.sdk.local_files import content_type_by_name
 from theory.sdk.rpc import unwrapped
 from theory.sdk.views import PlanView
 
-_WORLD = "a world: a plan's id, a shared world's name, or 'latest', the newest plan's"
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The verbs of this noun."""
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    ls = add_verb(verbs, "ls", "list what is below a folder of a world", _ls)
-    ls.add_argument("world", metavar="WORLD", help=_WORLD)
-    ls.add_argument("prefix", metavar="PREFIX", nargs="?", help="ends in / (default: the whole world)")
-    get = add_verb(verbs, "get", "copy files, or all below a folder, to this machine", _get)
-    get.add_argument("world", metavar="WORLD", help=_WORLD)
-    get.add_argument("paths", metavar="PATH", nargs="+", help="a World path, or a folder, which ends in /")
-    get.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
-    put = add_verb(verbs, "put", "bind a path to the bytes of a local file", _put)
-    put.add_argument("world", metavar="WORLD", help=_WORLD)
-    put.add_argument("path", metavar="PATH", help="a World path; in a folder, which ends in /, the file keeps its name")
-    put.add_argument("file", metavar="FILE", help="- reads standard input")
-    put.add_argument("--content-type", metavar="TYPE", help="(default: by the file's name)")
-    cat = add_verb(verbs, "cat", "print the bytes of one file", _cat)
-    cat.add_argument("world", metavar="WORLD", help=_WORLD)
-    cat.add_argument("path", metavar="PATH")
-    stat = add_verb(verbs, "stat", "describe files", _stat)
-    stat.add_argument("world", metavar="WORLD", help=_WORLD)
-    stat.add_argument("paths", metavar="PATH", nargs="+")
-
-
-async def _ls(session: Session, options: argparse.Namespace) -> int:
+async def ls(session: Session, options: argparse.Namespace) -> int:
+    """List what is below a folder."""
     prefix = PathPrefix.parse(options.prefix) if options.prefix else None
     async with session.connect() as theory:
         world = WorldName.parse(await world_named(theory, options.world))
@@ -58,7 +33,8 @@ async def _ls(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _get(session: Session, options: argparse.Namespace) -> int:
+async def get(session: Session, options: argparse.Namespace) -> int:
+    """Copy files to this machine."""
     copied: list[tuple[Artifact, Path]] = []
     async with session.connect() as theory:
         world = WorldName.parse(await world_named(theory, options.world))
@@ -78,7 +54,8 @@ async def _get(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _put(session: Session, options: argparse.Namespace) -> int:
+async def put(session: Session, options: argparse.Namespace) -> int:
+    """Bind a path to the bytes of a local file."""
     if options.path.endswith("/") and options.file == "-":
         raise Usage("standard input has no name", "write the whole path")
     name = Path(options.file).name
@@ -97,7 +74,8 @@ async def _put(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _cat(session: Session, options: argparse.Namespace) -> int:
+async def cat(session: Session, options: argparse.Namespace) -> int:
+    """Print the bytes of one file."""
     path = WorldPath.parse(options.path)
     async with session.connect() as theory:
         world = WorldName.parse(await world_named(theory, options.world))
@@ -108,7 +86,8 @@ async def _cat(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _stat(session: Session, options: argparse.Namespace) -> int:
+async def stat(session: Session, options: argparse.Namespace) -> int:
+    """Describe files."""
     paths = [WorldPath.parse(each) for each in options.paths]
     async with session.connect() as theory:
         world = WorldName.parse(await world_named(theory, options.world))

@@ -13,6 +13,7 @@ from theory.cli import engine
 from theory.cli.checkout import checkout
 from theory.cli.environment import SERVICES
 from theory.cli.failures import FAILED, OK
+from theory.cli.grammar import CHECKS
 from theory.cli.output import Cell
 from theory.cli.session import Session
 from theory.cli.text import size
@@ -34,22 +35,9 @@ class Finding:
     advice: str = ""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of this verb."""
-    parser.add_argument(
-        "checks", metavar="CHECK", nargs="*", help=f"only these: {', '.join(CHECKS)} (default: all of them)"
-    )
-    parser.add_argument("--quiet", action="store_true", help="say only what is bad")
-    parser.set_defaults(run=_doctor)
-
-
-async def _doctor(session: Session, options: argparse.Namespace) -> int:
-    unknown = [each for each in options.checks if each not in CHECKS]
-    if unknown:
-        from theory.cli.failures import Usage
-
-        raise Usage(f"there is no check '{unknown[0]}'", f"there are {', '.join(CHECKS)}")
-    found = [each for name in options.checks or CHECKS async for each in CHECKS[name](session)]
+async def doctor(session: Session, options: argparse.Namespace) -> int:
+    """Look at everything, or at what was named, and say what to do."""
+    found = [each for name in options.checks or CHECKS async for each in _LOOK[name](session)]
     told = [each for each in found if each.verdict == BAD or not options.quiet]
     rows: list[tuple[str | Cell, ...]] = []
     for each in told:
@@ -168,7 +156,7 @@ async def _engine(session: Session) -> AsyncIterator[Finding]:
         yield Finding("engine", GOOD, f"version {found} at {engine.address(host)}")
 
 
-CHECKS: Mapping[str, Callable[[Session], AsyncIterator[Finding]]] = {
+_LOOK: Mapping[str, Callable[[Session], AsyncIterator[Finding]]] = {
     "versions": _versions,
     "home": _home,
     "services": _services,

@@ -5,7 +5,6 @@ import base64
 import sys
 from pathlib import Path
 
-from theory.cli.app import add_verb
 from theory.cli.failures import FAILED, OK
 from theory.cli.output import Cell
 from theory.cli.session import Session, plan_named
@@ -15,31 +14,9 @@ from theory.core.clock import rfc3339
 from theory.core.jcs import JSON
 from theory.sdk.rpc import unwrapped
 
-PLAN = "a plan's id, or 'latest'"
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The verbs of this noun."""
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    get = add_verb(verbs, "get", "print the values of keys; one alone is printed as it is", _get)
-    get.add_argument("plan", metavar="PLAN", help=PLAN)
-    get.add_argument("keys", metavar="KEY", nargs="+")
-    put = add_verb(verbs, "put", "set a key", _put)
-    put.add_argument("plan", metavar="PLAN", help=PLAN)
-    put.add_argument("key", metavar="KEY")
-    put.add_argument("value", metavar="VALUE", help="text; @FILE reads a file, @- standard input")
-    put.add_argument("--ttl", type=int, metavar="S", help="seconds until it expires (default: never)")
-    incr = add_verb(verbs, "incr", "add to a counter and print the sum", _incr)
-    incr.add_argument("plan", metavar="PLAN", help=PLAN)
-    incr.add_argument("key", metavar="KEY")
-    incr.add_argument("--by", type=int, default=1, metavar="N", help="what to add (default: 1); may be negative")
-    incr.add_argument("--ttl", type=int, metavar="S", help="seconds until it expires, where this creates it")
-    remove = add_verb(verbs, "rm", "delete keys; one that is not there is fine", _remove)
-    remove.add_argument("plan", metavar="PLAN", help=PLAN)
-    remove.add_argument("keys", metavar="KEY", nargs="+")
-
-
-async def _get(session: Session, options: argparse.Namespace) -> int:
+async def get(session: Session, options: argparse.Namespace) -> int:
+    """Print the values of keys."""
     async with session.connect() as theory:
         plan_id = await plan_named(theory, options.plan)
         found = unwrapped(await theory.kv.get_many(plan_id.text, options.keys))
@@ -56,7 +33,8 @@ async def _get(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _put(session: Session, options: argparse.Namespace) -> int:
+async def put(session: Session, options: argparse.Namespace) -> int:
+    """Set a key."""
     value = given_bytes(options.value)
     async with session.connect() as theory:
         plan_id = await plan_named(theory, options.plan)
@@ -65,7 +43,8 @@ async def _put(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _incr(session: Session, options: argparse.Namespace) -> int:
+async def incr(session: Session, options: argparse.Namespace) -> int:
+    """Add to a counter."""
     async with session.connect() as theory:
         plan_id = await plan_named(theory, options.plan)
         total = await theory.kv.incr(plan_id=plan_id.text, key=options.key, by=options.by, ttl_s=options.ttl)
@@ -74,7 +53,8 @@ async def _incr(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _remove(session: Session, options: argparse.Namespace) -> int:
+async def rm(session: Session, options: argparse.Namespace) -> int:
+    """Delete keys."""
     async with session.connect() as theory:
         plan_id = await plan_named(theory, options.plan)
         unwrapped(await theory.kv.delete_many(plan_id.text, options.keys))

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import AsyncIterator
 
-from theory.cli.app import add_verb
 from theory.cli.failures import FAILED, OK
 from theory.cli.output import Cell
 from theory.cli.session import LATEST, Session, plan_named
@@ -18,29 +17,13 @@ from theory.core.receipt import Receipt
 from theory.sdk.client import Theory
 from theory.sdk.ledger import EventPage
 
-_CHAIN = "a plan's id, 'latest', or a chain outside plans such as system.artifacts"
 _POLL_S = 0.5
 _BODY_COLUMNS = 100
 _HASH_CHARACTERS = 15
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The verbs of this noun."""
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    tail = add_verb(verbs, "tail", "print the last events of a chain; --json: one line per event", _tail)
-    tail.add_argument("chain", metavar="CHAIN", help=_CHAIN)
-    tail.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="how many (default: 20; 0: all)")
-    tail.add_argument("-f", "--follow", action="store_true", help="go on with what is appended, until Ctrl-C")
-    tail.add_argument("--kind", action="append", default=[], metavar="KIND", help="only these; may be given again")
-    show = add_verb(verbs, "show", "show one event in full; without CHAIN, the chains and their heads", _show)
-    show.add_argument("chain", metavar="CHAIN", nargs="?", help=_CHAIN)
-    show.add_argument("seq", metavar="SEQ", nargs="?", type=int, help="which (default: the last)")
-    receipts = add_verb(verbs, "receipts", "list the receipts of a plan and its account, or show one", _receipts)
-    receipts.add_argument("plan", metavar="PLAN", help="a plan's id, or 'latest'")
-    receipts.add_argument("receipt", metavar="RECEIPT", nargs="?", help="the id of one, b3:...")
-
-
-async def _tail(session: Session, options: argparse.Namespace) -> int:
+async def tail(session: Session, options: argparse.Namespace) -> int:
+    """Print the last events of a chain, and go on with what is appended."""
     async with session.connect() as theory:
         chain = await _chain(theory, options.chain)
         events = [each async for page in theory.ledger.events(chain, kinds=options.kind) for each in page.events]
@@ -57,7 +40,8 @@ async def _tail(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _show(session: Session, options: argparse.Namespace) -> int:
+async def show(session: Session, options: argparse.Namespace) -> int:
+    """Show one event, or the chains and their heads."""
     async with session.connect() as theory:
         if options.chain is None:
             heads = [each async for each in theory.ledger.chains()]
@@ -88,7 +72,8 @@ async def _show(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _receipts(session: Session, options: argparse.Namespace) -> int:
+async def receipts(session: Session, options: argparse.Namespace) -> int:
+    """List the receipts of a plan and its account, or show one."""
     async with session.connect() as theory:
         if options.receipt is not None:
             (receipt,) = await theory.ledger.get_receipts([options.receipt])

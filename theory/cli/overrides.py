@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 
 from theory.cli.failures import Usage
+from theory.cli.grammar import ASSIGNMENT
 from theory.core import jcs
 from theory.core.errors import TheoryError
 from theory.core.jcs import JSON
-
-HOW = "NAME=TEXT, or NAME:=JSON for what is no text"
 
 
 def assigned(text: str) -> tuple[str, JSON]:
@@ -16,13 +15,13 @@ def assigned(text: str) -> tuple[str, JSON]:
     as_json = name.endswith(":")
     name = name.removesuffix(":")
     if not equals or not name:
-        raise Usage(f"'{text}' assigns nothing", f"write {HOW}")
+        raise Usage(f"'{text}' assigns nothing", f"write {ASSIGNMENT}")
     if not as_json:
         return name, value
     try:
         return name, jcs.parse(value)
     except TheoryError as error:
-        raise Usage(f"what stands behind {name}:= is not JSON: {error.message}", f"write {HOW}") from error
+        raise Usage(f"what stands behind {name}:= is not JSON: {error.message}", f"write {ASSIGNMENT}") from error
 
 
 def with_values(document: JSON, assignments: Iterable[str]) -> JSON:

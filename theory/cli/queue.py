@@ -2,9 +2,8 @@
 
 import argparse
 
-from theory.cli.app import add_verb
 from theory.cli.failures import OK
-from theory.cli.kv import PLAN, given_bytes, preview, value_document
+from theory.cli.kv import given_bytes, preview, value_document
 from theory.cli.session import Session, plan_named
 from theory.cli.text import moment
 from theory.core.adapters import QueueNack, QueuePublish
@@ -12,33 +11,8 @@ from theory.core.clock import rfc3339
 from theory.sdk.rpc import unwrapped
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The verbs of this noun."""
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    publish = add_verb(verbs, "publish", "add a message to a topic and print its id", _publish)
-    _add_place(publish)
-    publish.add_argument("body", metavar="BODY", help="text; @FILE reads a file, @- standard input")
-    publish.add_argument("--key", metavar="KEY", help="publish it once, however often this is repeated (10 minutes)")
-    publish.add_argument("--delay", type=int, default=0, metavar="S", help="seconds until it becomes visible")
-    consume = add_verb(verbs, "consume", "hand out visible messages and hide them for a while", _consume)
-    _add_place(consume)
-    consume.add_argument("--max", type=int, default=1, metavar="N", help="how many at most, 1 to 30 (default: 1)")
-    consume.add_argument("--visibility", type=int, default=30, metavar="S", help="seconds to hide them (default: 30)")
-    ack = add_verb(verbs, "ack", "take delivered messages out of the queue", _ack)
-    _add_place(ack)
-    ack.add_argument("handles", metavar="HANDLE", nargs="+", help="as consume printed it")
-    nack = add_verb(verbs, "nack", "give delivered messages back", _nack)
-    _add_place(nack)
-    nack.add_argument("handles", metavar="HANDLE", nargs="+", help="as consume printed it")
-    nack.add_argument("--delay", type=int, default=0, metavar="S", help="seconds until they become visible")
-
-
-def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("plan", metavar="PLAN", help=PLAN)
-    parser.add_argument("topic", metavar="TOPIC")
-
-
-async def _publish(session: Session, options: argparse.Namespace) -> int:
+async def publish(session: Session, options: argparse.Namespace) -> int:
+    """Add a message to a topic."""
     item = QueuePublish(given_bytes(options.body), options.key, options.delay)
     async with session.connect() as theory:
         plan_id = await plan_named(theory, options.plan)
@@ -48,7 +22,8 @@ async def _publish(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _consume(session: Session, options: argparse.Namespace) -> int:
+async def consume(session: Session, options: argparse.Namespace) -> int:
+    """Hand out visible messages."""
     async with session.connect() as theory:
         plan_id = await plan_named(theory, options.plan)
         messages = await theory.queue.consume(
@@ -78,7 +53,8 @@ async def _consume(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _ack(session: Session, options: argparse.Namespace) -> int:
+async def ack(session: Session, options: argparse.Namespace) -> int:
+    """Take delivered messages out of the queue."""
     async with session.connect() as theory:
         plan_id = await plan_named(theory, options.plan)
         unwrapped(await theory.queue.ack_many(plan_id.text, options.topic, options.handles))
@@ -86,7 +62,8 @@ async def _ack(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _nack(session: Session, options: argparse.Namespace) -> int:
+async def nack(session: Session, options: argparse.Namespace) -> int:
+    """Give delivered messages back."""
     items = [QueueNack(handle, options.delay) for handle in options.handles]
     async with session.connect() as theory:
         plan_id = await plan_named(theory, options.plan)

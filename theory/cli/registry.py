@@ -2,9 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 
-from theory.cli.app import add_verb
 from theory.cli.failures import OK, report
 from theory.cli.output import Cell, Output
 from theory.cli.session import Session
@@ -17,24 +15,9 @@ from theory.core.registry import Spec
 from theory.sdk.catalog import read_catalog
 from theory.sdk.client import Theory
 
-_KINDS = [each.value for each in SpecKind]
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The verbs of this noun."""
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    apply = add_verb(verbs, "apply", "publish every document below a folder; what is there already stays", _apply)
-    apply.add_argument(
-        "folder", metavar="DIR", type=Path, help="with folders processors, schemas, prompts, policies, predicates"
-    )
-    ls = add_verb(verbs, "ls", "list what is published", _ls)
-    ls.add_argument("kind", metavar="KIND", nargs="?", choices=_KINDS, help=f"one of {', '.join(_KINDS)}")
-    show = add_verb(verbs, "show", "show one document", _show)
-    show.add_argument("ref", metavar="REF", help="such as media/probe@1")
-    show.add_argument("--kind", metavar="KIND", choices=_KINDS, help="where several kinds have this ref")
-
-
-async def _apply(session: Session, options: argparse.Namespace) -> int:
+async def apply(session: Session, options: argparse.Namespace) -> int:
+    """Publish every document below a folder."""
     files = read_catalog(options.folder)
     async with session.connect() as theory:
         answers = await theory.registry.publish_many([each.draft for each in files])
@@ -57,7 +40,8 @@ async def _apply(session: Session, options: argparse.Namespace) -> int:
     return code
 
 
-async def _ls(session: Session, options: argparse.Namespace) -> int:
+async def ls(session: Session, options: argparse.Namespace) -> int:
+    """List what is published."""
     kind = SpecKind(options.kind) if options.kind else None
     async with session.connect() as theory:
         specs = [each async for each in theory.registry.list(kind)]
@@ -71,7 +55,8 @@ async def _ls(session: Session, options: argparse.Namespace) -> int:
     return OK
 
 
-async def _show(session: Session, options: argparse.Namespace) -> int:
+async def show(session: Session, options: argparse.Namespace) -> int:
+    """Show one document."""
     ref = Ref.parse(options.ref)
     async with session.connect() as theory:
         found = await _named(theory, ref, options.kind)

@@ -2,21 +2,14 @@
 
 import argparse
 
-from theory.cli.app import add_verb
 from theory.cli.failures import FAILED, OK
 from theory.cli.output import Cell
 from theory.cli.session import Session
 from theory.core.errors import TheoryError
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The verbs of this noun."""
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    check = add_verb(verbs, "check", "tell whether secrets have values; 1 where one has none", _check)
-    check.add_argument("names", metavar="NAME", nargs="+")
-
-
-async def _check(session: Session, options: argparse.Namespace) -> int:
+async def check(session: Session, options: argparse.Namespace) -> int:
+    """Tell whether secrets have values."""
     async with session.connect() as theory:
         found = await theory.secrets.check(options.names)
         adapter = await theory.secrets.adapter()

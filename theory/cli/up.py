@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from theory.cli.app import Raw
 from theory.cli.checkout import checkout
 from theory.cli.environment import for_child
-from theory.cli.failures import EXIT_CODES, OK, Usage
+from theory.cli.failures import OK, Usage
 from theory.cli.output import Cell
 from theory.cli.session import Session
 from theory.core.clock import SystemClock
@@ -20,23 +19,10 @@ from theory.core.errors import TheoryError, Unavailable
 _STARTED_WITHIN_S = 60.0
 _POLL_S = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_ABOUT = """Starts registry, executor, artifacts, resources and ledger in one process, at one address, and stays in the
-foreground. Ctrl-C drains: calls that are under way end, plans go on after the next start."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of this verb."""
-    parser.description, parser.epilog, parser.formatter_class = _ABOUT, EXIT_CODES, Raw
-    parser.add_argument(
-        "--runtime", metavar="KIND", help="carries out plans that name none: local, process (no isolation) or mock"
-    )
-    parser.add_argument(
-        "--log", type=Path, metavar="FILE", help="where the log goes (default: services.log in the home)"
-    )
-    parser.set_defaults(run=_up)
-
-
-async def _up(session: Session, options: argparse.Namespace) -> int:
+async def up(session: Session, options: argparse.Namespace) -> int:
+    """Start the services, say where they are, and wait for their end or ours."""
     root = checkout()
     if root is None:
         hint = "run 'theory up' in a checkout of Theory, or the images of deploy/images; --url finds services elsewhere"

@@ -3,8 +3,7 @@
 import argparse
 from collections.abc import AsyncIterator, Mapping
 
-from theory.cli.app import Raw
-from theory.cli.failures import EXIT_CODES, OK, UNVERIFIED, Usage
+from theory.cli.failures import OK, UNVERIFIED, Usage
 from theory.cli.output import Cell
 from theory.cli.session import Session, plan_named
 from theory.cli.text import counted, size
@@ -12,13 +11,6 @@ from theory.core.audit import Fault
 from theory.core.jcs import JSON
 from theory.sdk.client import Theory
 from theory.sdk.verify import AnyFault, ArtifactFault, Verification, verify_all, verify_plan
-
-_ABOUT = """Recomputes every hash of a chain and its links, every receipt from its bytes, the account from the
-events, and the CID of every output; names each event, receipt and artifact that is not what it says.
-Without PLAN it looks at every chain that there is.
-
-It cannot find a consistent rewrite of everything by someone who controls the ledger's database, unless a
-head or a receipt from before is kept elsewhere ('theory ledger show' prints the heads)."""
 
 _SENTENCE_BY_WORD: Mapping[str, str] = {
     "HASH": "the stored bytes do not have the stored hash",
@@ -43,15 +35,8 @@ _SENTENCE_BY_WORD: Mapping[str, str] = {
 }
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """The options of this verb."""
-    parser.description, parser.epilog, parser.formatter_class = _ABOUT, EXIT_CODES, Raw
-    parser.add_argument("plan", metavar="PLAN", nargs="?", help="a plan's id, 'latest', or system.<service>")
-    parser.add_argument("--all", action="store_true", help="every chain (the default without PLAN)")
-    parser.set_defaults(run=_verify)
-
-
-async def _verify(session: Session, options: argparse.Namespace) -> int:
+async def verify(session: Session, options: argparse.Namespace) -> int:
+    """Verify one chain, or all."""
     if options.plan is not None and options.all:
         raise Usage("--all and a plan exclude each other", "theory verify PLAN, or theory verify --all")
     results: list[Verification] = []

@@ -6,13 +6,12 @@ import pytest
 
 from theory.cli import run_processor
 from theory.cli.failures import Usage
+from theory.cli.grammar import parser_of
 from theory.core.plan import PlanSpec
 
 
 def _options(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    run_processor.configure(parser)
-    return parser.parse_args(arguments)
+    return parser_of("run-processor").parse_args(arguments)
 
 
 def test_the_files_are_uploaded_and_read() -> None:

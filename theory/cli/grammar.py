@@ -1,0 +1,277 @@
+"""What can be said on the command line: every verb, its options, and the name of what carries it out."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from theory.cli.failures import EXIT_CODES, Usage
+
+CHECKS = ("versions", "home", "services", "runtimes", "engine")
+"""What the doctor looks at."""
+SPEC_KINDS = ("tools", "schemas", "prompts", "policies", "predicates")
+ASSIGNMENT = "NAME=TEXT, or NAME:=JSON for what is no text"
+
+_PLAN = "a plan's id, or 'latest'"
+_WORLD = "a world: a plan's id, a shared world's name, or 'latest', the newest plan's"
+_CHAIN = "a plan's id, 'latest', or a chain outside plans such as system.artifacts"
+_BYTES = "text; @FILE reads a file, @- standard input"
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are raised, so that they look like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        usage = " ".join(self.format_usage().removeprefix("usage: ").split())
+        raise Usage(message, f"{usage}   ('{self.prog} --help' says more)")
+
+
+class _Format(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of descriptions and epilogues."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+
+class Verb(NamedTuple):
+    """A verb of the command line."""
+
+    summary: str
+    configure: Callable[[argparse.ArgumentParser], None]
+
+
+def parser_of(name: str) -> Parser:
+    """The parser of one verb; what it parses has `run`: `module.function` below `theory.cli`."""
+    verb = VERBS[name]
+    parser = Parser(f"theory {name}", description=_sentence(verb.summary), epilog=EXIT_CODES, formatter_class=_Format)
+    add_common(parser)
+    verb.configure(parser)
+    return parser
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The options that every verb has. Suppressed defaults: one that was given before the verb must not be undone."""
+    group = parser.add_argument_group("options of every verb")
+    absent = argparse.SUPPRESS
+    group.add_argument("--json", action="store_true", default=absent, help="results and errors as JSON")
+    group.add_argument("--url", default=absent, metavar="URL", help="where the services answer")
+    group.add_argument("--home", default=absent, metavar="DIR", type=Path, help="the installation's directory")
+
+
+class _Noun:
+    """The verbs below a noun: `theory plan ls`."""
+
+    def __init__(self, parser: argparse.ArgumentParser, module: str) -> None:
+        self._module = module
+        self._verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    def verb(self, name: str, summary: str, *positional: tuple[str, str]) -> argparse.ArgumentParser:
+        """One verb, with its positional arguments and their help."""
+        parser = self._verbs.add_parser(name, help=summary, description=_sentence(summary), formatter_class=_Format)
+        add_common(parser)
+        for place, text in positional:
+            parser.add_argument(place.lower(), metavar=place, help=text or None)
+        parser.set_defaults(run=f"{self._module}.{name}")
+        return parser
+
+
+def _run(parser: argparse.ArgumentParser) -> None:
+    parser.description = """\
+Reads a plan, uploads the local files that it names (patterns begin beside the plan), submits it, and
+follows it to its end: as a picture on a terminal, as lines in a pipe. Ctrl-C ends the following, never
+the plan.
+
+With --json one document is printed at the end: the plan, its executions, the cost."""
+    parser.epilog = f"""examples:
+  theory run plan.yaml
+  theory run plan.yaml --runtime process --set seed:=7 --set transitions.report.inputs.title="New title"
+  theory run plan.yaml --into results/
+
+{EXIT_CODES}"""
+    parser.add_argument("plan", metavar="PLAN", type=Path, help="the YAML file of a plan")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="values", help=ASSIGNMENT)
+    _add_run_options(parser)
+    parser.set_defaults(run="run.run")
+
+
+def _run_processor(parser: argparse.ArgumentParser) -> None:
+    parser.description = """\
+Submits a plan of one transition and follows it to its end. The files given with --file are uploaded,
+and are what the processor reads; --read adds what else of a shared world it may see."""
+    parser.epilog = f"""examples:
+  theory run-processor media/probe@1 --file /artifacts/inputs/cat.png=cat.png \\
+      --input path=/artifacts/inputs/cat.png --input title="A cat" --into out/
+
+{EXIT_CODES}"""
+    parser.add_argument("processor", metavar="REF", help="the processor's ref, such as media/probe@1")
+    repeated: dict[str, Any] = {"action": "append", "default": []}
+    parser.add_argument("--input", **repeated, metavar="NAME=VALUE", dest="inputs", help=ASSIGNMENT)
+    parser.add_argument("--file", **repeated, metavar="PATH=FILE", dest="files", help="upload FILE as World path PATH")
+    parser.add_argument("--read", **repeated, metavar="SELECTOR", dest="reads", help="a World path, or prefix/**")
+    parser.add_argument("--write-prefix", metavar="PREFIX", help="where it writes, below a prefix that it declares")
+    parser.add_argument("--world", metavar="NAME", help="a shared world (default: one of the plan's own)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="given to the processor (default: 0)")
+    parser.add_argument("--policy", metavar="REF", help="the policy (default: default@1)")
+    parser.add_argument("--max-usd-micro", type=int, metavar="N", help="the most it may cost, in micro-dollars")
+    _add_run_options(parser)
+    parser.set_defaults(run="run_processor.run")
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runtime", metavar="KIND", help="for the whole plan: local, process or mock")
+    parser.add_argument(
+        "--watch", action=argparse.BooleanOptionalAction, default=True, help="follow it to its end, or only submit it"
+    )
+    parser.add_argument(
+        "--into", metavar="DIR", help="copy the outputs there if it succeeds; {plan} in it stands for the plan's id"
+    )
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    noun = _Noun(parser, "plan")
+    ls = noun.verb("ls", "list plans, the newest first")
+    ls.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
+    noun.verb("show", "show a plan: its executions, its cost, its outputs", ("PLAN", _PLAN))
+    executions = noun.verb("executions", "list the executions of a plan, or show one", ("PLAN", _PLAN))
+    executions.add_argument("execution", metavar="EXECUTION", nargs="?", help="such as report, or render.3")
+    noun.verb("explain", "say why each execution ran, or did not have to", ("PLAN", _PLAN))
+    noun.verb("watch", "follow a plan to its end; 1 where it fails; --json: one line per change", ("PLAN", _PLAN))
+
+
+def _artifacts(parser: argparse.ArgumentParser) -> None:
+    noun, world = _Noun(parser, "artifacts"), ("WORLD", _WORLD)
+    ls = noun.verb("ls", "list what is below a folder of a world", world)
+    ls.add_argument("prefix", metavar="PREFIX", nargs="?", help="ends in / (default: the whole world)")
+    get = noun.verb("get", "copy files, or all below a folder, to this machine", world)
+    get.add_argument("paths", metavar="PATH", nargs="+", help="a World path, or a folder, which ends in /")
+    get.add_argument("--into", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
+    path = ("PATH", "a World path; in a folder, which ends in /, the file keeps its name")
+    put = noun.verb("put", "bind a path to the bytes of a local file", world, path, ("FILE", "- is standard input"))
+    put.add_argument("--content-type", metavar="TYPE", help="(default: by the file's name)")
+    noun.verb("cat", "print the bytes of one file", world, ("PATH", ""))
+    noun.verb("stat", "describe files", world).add_argument("paths", metavar="PATH", nargs="+")
+
+
+def _ledger(parser: argparse.ArgumentParser) -> None:
+    noun = _Noun(parser, "ledger")
+    tail = noun.verb("tail", "print the last events of a chain; --json: one line per event", ("CHAIN", _CHAIN))
+    tail.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="how many (default: 20; 0: all)")
+    tail.add_argument("-f", "--follow", action="store_true", help="go on with what is appended, until Ctrl-C")
+    tail.add_argument("--kind", action="append", default=[], metavar="KIND", help="only these; may be given again")
+    show = noun.verb("show", "show one event in full; without CHAIN, the chains and their heads")
+    show.add_argument("chain", metavar="CHAIN", nargs="?", help=_CHAIN)
+    show.add_argument("seq", metavar="SEQ", nargs="?", type=int, help="which (default: the last)")
+    receipts = noun.verb("receipts", "list the receipts of a plan and its account, or show one", ("PLAN", _PLAN))
+    receipts.add_argument("receipt", metavar="RECEIPT", nargs="?", help="the id of one, b3:...")
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.description = """\
+Recomputes every hash of a chain and its links, every receipt from its bytes, the account from the
+events, and the CID of every output; names each event, receipt and artifact that is not what it says.
+Without PLAN it looks at every chain that there is.
+
+It cannot find a consistent rewrite of everything by someone who controls the ledger's database, unless a
+head or a receipt from before is kept elsewhere ('theory ledger show' prints the heads)."""
+    parser.add_argument("plan", metavar="PLAN", nargs="?", help="a plan's id, 'latest', or system.<service>")
+    parser.add_argument("--all", action="store_true", help="every chain (the default without PLAN)")
+    parser.set_defaults(run="verify.verify")
+
+
+def _kv(parser: argparse.ArgumentParser) -> None:
+    noun, plan, key = _Noun(parser, "kv"), ("PLAN", _PLAN), ("KEY", "")
+    get = noun.verb("get", "print the values of keys; one alone is printed as it is", plan)
+    get.add_argument("keys", metavar="KEY", nargs="+")
+    put = noun.verb("put", "set a key", plan, key, ("VALUE", _BYTES))
+    put.add_argument("--ttl", type=int, metavar="S", help="seconds until it expires (default: never)")
+    incr = noun.verb("incr", "add to a counter and print the sum", plan, key)
+    incr.add_argument("--by", type=int, default=1, metavar="N", help="what to add (default: 1); may be negative")
+    incr.add_argument("--ttl", type=int, metavar="S", help="seconds until it expires, where this creates it")
+    noun.verb("rm", "delete keys; one that is not there is fine", plan).add_argument("keys", metavar="KEY", nargs="+")
+
+
+def _queue(parser: argparse.ArgumentParser) -> None:
+    noun, place = _Noun(parser, "queue"), (("PLAN", _PLAN), ("TOPIC", ""))
+    publish = noun.verb("publish", "add a message to a topic and print its id", *place, ("BODY", _BYTES))
+    publish.add_argument("--key", metavar="KEY", help="publish it once, however often this is repeated (10 minutes)")
+    publish.add_argument("--delay", type=int, default=0, metavar="S", help="seconds until it becomes visible")
+    consume = noun.verb("consume", "hand out visible messages and hide them for a while", *place)
+    consume.add_argument("--max", type=int, default=1, metavar="N", help="how many at most, 1 to 30 (default: 1)")
+    consume.add_argument("--visibility", type=int, default=30, metavar="S", help="seconds to hide them (default: 30)")
+    handles: dict[str, Any] = {"metavar": "HANDLE", "nargs": "+", "help": "as consume printed it"}
+    noun.verb("ack", "take delivered messages out of the queue", *place).add_argument("handles", **handles)
+    nack = noun.verb("nack", "give delivered messages back", *place)
+    nack.add_argument("handles", **handles)
+    nack.add_argument("--delay", type=int, default=0, metavar="S", help="seconds until they become visible")
+
+
+def _up(parser: argparse.ArgumentParser) -> None:
+    parser.description = """\
+Starts registry, executor, artifacts, resources and ledger in one process, at one address, and stays in
+the foreground. Ctrl-C drains: calls that are under way end, plans go on after the next start."""
+    parser.add_argument(
+        "--runtime", metavar="KIND", help="carries out plans that name none: local, process (no isolation) or mock"
+    )
+    parser.add_argument("--log", type=Path, metavar="FILE", help="where the log goes (default: HOME/services.log)")
+    parser.set_defaults(run="up.up")
+
+
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checks", metavar="CHECK", nargs="*", type=_check, help=f"only these of {', '.join(CHECKS)}")
+    parser.add_argument("--quiet", action="store_true", help="say only what is bad")
+    parser.set_defaults(run="doctor.doctor")
+
+
+def _check(text: str) -> str:
+    # `choices` would refuse that none is given.
+    if text not in CHECKS:
+        message = f"there is no check '{text}', but {', '.join(CHECKS)}"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def _registry(parser: argparse.ArgumentParser) -> None:
+    noun = _Noun(parser, "registry")
+    apply = noun.verb("apply", "publish every document below a folder; what is there already stays")
+    folders = "with folders processors, schemas, prompts, policies, predicates"
+    apply.add_argument("folder", metavar="DIR", type=Path, help=folders)
+    kinds: dict[str, Any] = {"metavar": "KIND", "choices": SPEC_KINDS}
+    ls = noun.verb("ls", "list what is published")
+    ls.add_argument("kind", nargs="?", help=f"one of {', '.join(SPEC_KINDS)}", **kinds)
+    show = noun.verb("show", "show one document", ("REF", "such as media/probe@1"))
+    show.add_argument("--kind", help="where several kinds have this ref", **kinds)
+
+
+def _secrets(parser: argparse.ArgumentParser) -> None:
+    check = _Noun(parser, "secrets").verb("check", "tell whether secrets have values; 1 where one has none")
+    check.add_argument("names", metavar="NAME", nargs="+")
+
+
+GROUPS: Mapping[str, Mapping[str, Verb]] = {
+    "plans": {
+        "run": Verb("submit a plan, follow it, and say what came out", _run),
+        "run-processor": Verb("run one processor on local files", _run_processor),
+        "plan": Verb("list plans; show one, its executions, and why each ran", _plan),
+    },
+    "results": {
+        "artifacts": Verb("list, read, describe and write files of a world", _artifacts),
+        "ledger": Verb("follow and show events, chains and receipts", _ledger),
+        "verify": Verb("recompute chains, receipts and contents", _verify),
+    },
+    "scratch": {
+        "kv": Verb("read and write a plan's keys", _kv),
+        "queue": Verb("publish, consume and acknowledge a plan's messages", _queue),
+    },
+    "installation": {
+        "up": Verb("start the five services here, in the foreground", _up),
+        "doctor": Verb("say what works, what does not, and what to do", _doctor),
+        "registry": Verb("publish and show specs", _registry),
+        "secrets": Verb("tell whether secrets have values", _secrets),
+    },
+}
+VERBS = {name: verb for group in GROUPS.values() for name, verb in group.items()}
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[:1].upper()}{summary[1:]}."
