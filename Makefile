@@ -37,6 +37,7 @@ check: setup  ## what needs no running code: style, types, import contracts, pro
 	@tag=$$(git tag --list 'api/v1.*' --sort=-version:refname | head -n 1); \
 	  if [ -n "$$tag" ]; then echo "buf breaking against $$tag"; $(BIN)/buf breaking --against ".git#tag=$$tag"; \
 	  else echo "buf breaking: no api/v1.* tag yet, nothing is promised"; fi
+	$(BIN)/python -m deploy.reference --check
 	$(BIN)/python -m tests.docs_drift
 
 fmt: setup  ## write what check would demand of format
@@ -66,7 +67,8 @@ bench: setup  ## the measured hot paths, as ratios within one run
 run: setup  ## the demo, embedded, state in ./.theory; RUNTIME=local|process|mock (local where an engine answers)
 	@deploy/run.sh $(RUNTIME)
 
-docs: setup  ## judge the documents alone: links, numbers, words
+docs: setup  ## write docs/reference again, then judge the documents: links, numbers, words
+	$(BIN)/python -m deploy.reference
 	$(BIN)/python -m tests.docs_drift
 
 # The image needs a Python base: BASE=name, of the first stage and the second.
