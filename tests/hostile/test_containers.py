@@ -1,7 +1,7 @@
 """Processors that misbehave in a real container: nothing of the host is reached, and nothing of them stays."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,17 @@ import pytest
 from services.executor.adapters.places import mount
 from services.executor.ports.place import AttemptPlace
 from tests import backends
-from tests.integration.workbench import MIB, PLAIN, PLAN, Workbench, base_image_missing, docker, scripted, words
+from tests.integration.workbench import (
+    MIB,
+    PLAIN,
+    PLAN,
+    Workbench,
+    base_image_missing,
+    docker,
+    forget_images,
+    scripted,
+    words,
+)
 from tests.unit.services.executor.adapters.runtimes.attempts import processor
 from theory.core.errors import Invalid
 from theory.core.receipt import AttemptOutcome
@@ -19,6 +29,12 @@ pytestmark = pytest.mark.docker
 
 CONTAINER = f"theory-{PLAN}.step-a0"
 CANARY = b"canary: bytes of the host that no processor may reach"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images() -> Iterator[None]:
+    yield
+    forget_images()
 
 
 @pytest.fixture

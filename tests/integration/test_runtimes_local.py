@@ -3,13 +3,24 @@
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import backends
-from tests.integration.workbench import MIB, PLAIN, PLAN, Workbench, base_image_missing, docker, scripted, until, words
+from tests.integration.workbench import (
+    MIB,
+    PLAIN,
+    PLAN,
+    Workbench,
+    base_image_missing,
+    docker,
+    forget_images,
+    scripted,
+    until,
+    words,
+)
 from tests.unit.services.executor.adapters.runtimes.attempts import processor
 from theory.core.errors import NotReady, Unsupported
 from theory.core.receipt import AttemptOutcome
@@ -20,6 +31,12 @@ NAME = f"{PLAN}.step-a0"
 CONTAINER = f"theory-{NAME}"
 IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
 CANARY = "sk-canary-48151623"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images() -> Iterator[None]:
+    yield
+    forget_images()
 
 
 @pytest.fixture

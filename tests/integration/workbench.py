@@ -45,6 +45,13 @@ def docker(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[s
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=check)
 
 
+def forget_images() -> None:
+    """Remove what the attempts' build contexts became."""
+    found = docker("images", "--quiet", "theory/test-step").stdout.split()
+    if found:
+        docker("rmi", "--force", *sorted(set(found)), check=False)
+
+
 def scripted(script: str, *, timeout_s: int = 60, memory_gb: str = "0.125", **fields: Any) -> ProcessorSpec:
     """A processor that runs a shell script in the plainest image."""
     runtime = {"cpu": 1, "memory_gb": memory_gb, "timeout_s": timeout_s}

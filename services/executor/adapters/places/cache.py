@@ -19,6 +19,7 @@ Download: TypeAlias = Callable[[Cid, BinaryIO], Awaitable[None]]
 """Writes a blob of any size; `NotFound` (`BLOB_UNKNOWN`), `Corrupt` (`BLOB_CORRUPT`)."""
 
 _DOWNLOADS = 8
+_TRIM_BYTES = 64 * 1024 * 1024
 _MODE = 0o444
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -35,6 +36,7 @@ class BlobCache:
         self._download = download
         self._threads = threads
         self._max_bytes = max_bytes
+        self._grown_bytes = 0
         self._slots = asyncio.Semaphore(_DOWNLOADS)
         self._running: dict[Cid, asyncio.Task[None]] = {}
         self.descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -60,6 +62,9 @@ class BlobCache:
         for task in [self._fetching(cid) for cid in await self._threads.run(self._missing, set(cids))]:
             # Others may wait for the same download: it goes on without this caller.
             await asyncio.shield(task)
+        if self._grown_bytes > max(self._max_bytes // 8, _TRIM_BYTES):
+            self._grown_bytes = 0
+            await self._threads.run(self.trim)
 
     def trim(self) -> None:
         """Delete what was not used for longest until the rest is within the limit; what a world holds stays."""
@@ -110,7 +115,7 @@ class BlobCache:
             draft = await self._threads.run(_Draft.new, self._root / "drafts")
             try:
                 await self._download(cid, cast("BinaryIO", draft))
-                await self._threads.run(draft.keep_as, cid, self._root / name_of(cid))
+                self._grown_bytes += await self._threads.run(draft.keep_as, cid, self._root / name_of(cid))
             finally:
                 draft.discard()
 
@@ -152,7 +157,8 @@ class _Draft:
                 rest = rest[os.write(self._descriptor, rest) :]
         return len(view)
 
-    def keep_as(self, cid: Cid, place: Path) -> None:
+    def keep_as(self, cid: Cid, place: Path) -> int:
+        """Give the file its name; returns its size."""
         if self._path is None or self._hasher.cid() != cid:
             raise Corrupt("BLOB_CORRUPT", "the bytes that came are not the blob's", cid=cid.text)
         with translated():
@@ -160,6 +166,7 @@ class _Draft:
             os.utime(self._descriptor, ns=(0, 0))  # the same in every world, and a sign that nobody wrote since
             self._path.replace(place)
         self._path = None
+        return self._hasher.size_bytes
 
     def discard(self) -> None:
         os.close(self._descriptor)

@@ -10,7 +10,7 @@ from services.executor.adapters.places import mount
 from services.executor.adapters.places.beneath import OpenBeneath, best
 from services.executor.adapters.places.cache import BlobCache, Download
 from services.executor.adapters.places.farm import BlobGone, plant
-from services.executor.adapters.places.faults import translated
+from services.executor.adapters.places.faults import place_gone, translated
 from services.executor.adapters.places.layout import (
     CONTEXT,
     ENTRYPOINT,
@@ -26,7 +26,7 @@ from services.executor.adapters.places.tree import OutputTree, TreeLimits
 from services.executor.adapters.threads import Threads
 from services.executor.ports.place import AttemptPlace, PlaceRequest, WrittenTree
 from theory.core.cid import Cid
-from theory.core.errors import Invalid, Unavailable, shown
+from theory.core.errors import Exhausted, Invalid, shown
 from theory.core.world_path import WorldPath
 
 DEFAULT_CACHE_BYTES = 10 * 1024**3
@@ -105,7 +105,7 @@ class DirectoryPlaces:
             with suppress(BlobGone):
                 await self._threads.run(self._make, place, request, context_document)
                 return place
-        raise Unavailable("STORE_UNREACHABLE", "the cache is too small to hold the inputs of this attempt")
+        raise Exhausted("DISK_FULL", "the cache is too small to hold the inputs of this attempt")
 
     @asynccontextmanager
     async def written(self, place: AttemptPlace) -> AsyncIterator[WrittenTree]:
@@ -168,7 +168,7 @@ class DirectoryPlaces:
     def _opened_tree(self, place: AttemptPlace) -> tuple[int, TreeLimits]:
         marker = Marker.read(place.directory)
         if marker is None:
-            raise Unavailable("STORE_UNREACHABLE", "the place of this attempt is gone")
+            raise place_gone()
         try:
             return os.open(place.out, _FOLDER), marker.limits
         except OSError as error:

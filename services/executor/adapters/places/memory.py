@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.executor.adapters.places.faults import place_gone
 from services.executor.adapters.places.tree import Tally, TreeLimits
 from services.executor.ports.place import AttemptPlace, CollectedFile, PlaceRequest, WrittenTree
-from theory.core.errors import Unavailable
 
 _NOWHERE = Path("/nowhere")
 
@@ -43,7 +43,7 @@ class MemoryPlaces:
     async def written(self, place: AttemptPlace) -> AsyncIterator[WrittenTree]:
         held = self._held.get(place.name)
         if held is None:
-            raise Unavailable("STORE_UNREACHABLE", "the place of this attempt is gone")
+            raise place_gone()
         yield _Tree(held)
 
     async def remove(self, name: str) -> None:

@@ -22,5 +22,5 @@ async def open_runtime(kind: str, settings: RuntimeSettings) -> Runtime:
     """The runtime of this kind. It opens though its engine is away: `probe` tells."""
     if kind not in MODULE_BY_KIND:
         message = f"known kinds of runtime: {', '.join(sorted(MODULE_BY_KIND))}"
-        raise Invalid("CONFIG_INVALID", message, runtime=kind)
+        raise Invalid("ADAPTER_UNKNOWN", message, scheme=kind)
     return cast("Runtime", await import_module(MODULE_BY_KIND[kind]).open(settings))

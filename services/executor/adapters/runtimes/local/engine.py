@@ -39,12 +39,15 @@ class Engine:
     def __init__(self, url: str, *, calls_at_once: int) -> None:
         self._url = url
         self._calls_at_once = calls_at_once
-        self._threads = Threads("engine", calls_at_once)
+        self._threads = Threads("engine", calls_at_once, detached=True)
         self._connecting = threading.Lock()
         self._client: docker.APIClient | None = None
 
     async def call(self, ask: Callable[[docker.APIClient], T]) -> T:
-        """What `ask` returns, called on a thread; `EngineRefused`, `NotReady` (`ENGINE_DOWN`)."""
+        """What `ask` returns, called on a thread; `EngineRefused`, `NotReady` (`ENGINE_DOWN`).
+
+        A caller that is cancelled does not learn what the engine did: everything there is found by its name.
+        """
         return await self._threads.run(self.call_blocking, ask)
 
     def call_blocking(self, ask: Callable[[docker.APIClient], T]) -> T:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from services.executor.adapters.images.fault import unavailable
+from services.executor.adapters.places.faults import place_gone
 from services.executor.adapters.places.marker import Marker
 from services.executor.adapters.runtimes.installation import installation_id
 from services.executor.adapters.runtimes.local.containers import PREFIX, Containers
@@ -190,7 +191,7 @@ class LocalRuntime:
         place = place_of(context)
         marker = Marker.read(place)
         if marker is None:
-            raise Unavailable("STORE_UNREACHABLE", "the place of this attempt is gone")
+            raise place_gone()
         return Enclosure(
             name=PREFIX + attempt_name(context),
             image_id=image_id,
@@ -221,8 +222,8 @@ class LocalRuntime:
             oom=state is not None and state.oom_killed,
             stopped=followed.stopped,
             timeout_s=processor.runtime.timeout_s,
-            started_at=state and state.started_at,
-            finished_at=state and state.finished_at,
+            started_at=state.started_at if state else None,
+            finished_at=state.finished_at if state else None,
             cpu_s_milli=0,
             logs_tail=await self._containers.log_tail(attempt_name(context), place_of(context)) if state else "",
         )

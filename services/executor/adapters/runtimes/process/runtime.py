@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.executor.adapters.images.context import SITE
-from services.executor.adapters.places.faults import translated
+from services.executor.adapters.places.faults import place_gone, translated
 from services.executor.adapters.places.marker import Marker
 from services.executor.adapters.runtimes.log import LogTail, secrets_of
 from services.executor.adapters.runtimes.marks import STARTED, Marks
@@ -25,7 +25,7 @@ from services.executor.adapters.threads import Threads
 from theory.core import jcs
 from theory.core.adapters import ImageIdentity
 from theory.core.context import ExpandedContext, ProcessorResult
-from theory.core.errors import TheoryError, Unavailable
+from theory.core.errors import TheoryError
 from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome
 from theory.core.refs import Ref
@@ -122,7 +122,7 @@ class ProcessRuntime:
     def _spawn(self, processor: ProcessorSpec, place: Path, sources: Path) -> int:
         marker = Marker.read(place)
         if marker is None:
-            raise Unavailable("STORE_UNREACHABLE", "the place of this attempt is gone")
+            raise place_gone()
         python, temporary = self._sources.python, place / "tmp"
         arguments = [
             str(place),

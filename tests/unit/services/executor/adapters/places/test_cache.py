@@ -140,6 +140,17 @@ async def test_trimming_deletes_what_was_used_longest_ago(cache: BlobCache, blob
     assert [_path(tmp_path, cid).exists() for cid in cids] == [True, True, False, True]
 
 
+async def test_a_cache_that_grows_is_trimmed_on_the_way(
+    cache: BlobCache, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TRIM_BYTES", 3000)
+    cids = [blobs.add(bytes([number]) * 1000) for number in range(5)]
+    for cid in cids:
+        await cache.ensure([cid])
+    assert sum(_path(tmp_path, cid).exists() for cid in cids) < 5
+    assert _path(tmp_path, cids[-1]).exists()
+
+
 async def test_after_a_reboot_the_cache_begins_anew(tmp_path: Path, blobs: Blobs, threads: Threads) -> None:
     cid = blobs.add(b"1")
     for boot, found in (("first", False), ("first", True), ("second", False)):

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from services.executor.adapters.places.faults import translated
-from theory.core.errors import Exhausted, Unavailable
+from theory.core.errors import Corrupt, Exhausted, Unavailable
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
@@ -16,8 +16,14 @@ def test_a_full_disk_is_exhausted(code: int) -> None:
     assert caught.value.reason == "DISK_FULL"
 
 
-def test_anything_else_is_unavailable_and_names_no_path() -> None:
+def test_what_may_pass_is_unavailable() -> None:
     with pytest.raises(Unavailable) as caught, translated():
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES), "/somewhere/secret")
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     assert caught.value.reason == "STORE_UNREACHABLE"
+
+
+def test_what_does_not_pass_is_not_to_be_waited_for_and_names_no_path() -> None:
+    with pytest.raises(Corrupt) as caught, translated():
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), "/somewhere/secret")
+    assert caught.value.reason == "STORE_CORRUPT"
     assert "secret" not in caught.value.message

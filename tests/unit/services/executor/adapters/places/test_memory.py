@@ -4,7 +4,7 @@ import pytest
 
 from services.executor.adapters.places import MemoryPlaces
 from services.executor.ports.place import PlaceRequest
-from theory.core.errors import Invalid, Unavailable
+from theory.core.errors import Corrupt, Invalid
 
 
 def _request(name: str = "plan.step-a0") -> PlaceRequest:
@@ -49,7 +49,7 @@ async def test_a_place_is_gone_once_it_was_removed() -> None:
     await places.remove(place.name)
     await places.remove(place.name)
     assert not places.holds(place.name)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Corrupt):
         async with places.written(place):
             pytest.fail("it is gone")
 
