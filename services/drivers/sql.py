@@ -4,6 +4,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any, Self, TypeVar, cast
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, insert, select, update
@@ -29,11 +30,11 @@ class Database:
     (`STORE_CORRUPT`).
     """
 
-    def __init__(self, writer: Connection, reader: Connection | None) -> None:
+    def __init__(self, writer: Connection, reader: Connection | None, opened: ExitStack) -> None:
         self._writer = _Worker("sql-writer", _Writes(writer))
         # Two connections to a database in memory would be two databases: there reads queue with the writes.
         self._reader = self._writer if reader is None else _Worker("sql-reader", _Reads(reader))
-        self._connections = [each for each in (reader, writer) if each is not None]
+        self._opened = opened
 
     @classmethod
     async def open(cls, url: str, metadata: MetaData, *, durable: bool) -> Self:
@@ -48,13 +49,19 @@ class Database:
     @classmethod
     def _open(cls, url: str, metadata: MetaData, *, durable: bool) -> Self:
         path = sqlite.path_of(url)
-        try:
-            writer = sqlite.connect(path, durable=durable, readonly=False)
-            _make_schema(writer, metadata)
-            reader = None if path is None else sqlite.connect(path, durable=durable, readonly=True)
-        except Exception as error:
-            raise sqlite.translated(error) from error
-        return cls(writer, reader)
+        with ExitStack() as opening:
+            try:
+                writer = sqlite.connect(path, durable=durable, readonly=False)
+                opening.callback(sqlite.disconnect, writer)
+                _make_schema(writer, metadata)
+                reader = None if path is None else sqlite.connect(path, durable=durable, readonly=True)
+            except Exception as error:
+                if (found := sqlite.translated(error)) is not error:
+                    raise found from error
+                raise
+            if reader is not None:
+                opening.callback(sqlite.disconnect, reader)
+            return cls(writer, reader, opening.pop_all())
 
     async def write(self, fn: Callable[[Connection], _T]) -> _T:
         """What `fn` returned, once everything it wrote is committed; where it raises, nothing of it is kept.
@@ -75,10 +82,7 @@ class Database:
     def _close(self) -> None:
         for worker in (self._reader, self._writer):
             worker.close()
-        while self._connections:
-            connection = self._connections.pop()
-            connection.close()
-            connection.engine.dispose()
+        self._opened.close()
 
 
 class _Job:

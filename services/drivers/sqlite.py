@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
@@ -49,18 +49,17 @@ def connect(path: Path | None, *, durable: bool, readonly: bool) -> Connection:
     engine = create_engine(
         # The driver takes the path as it is: no character in it can become an option of a URL.
         "sqlite://",
-        creator=lambda: sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False),
+        creator=lambda: _opened(path, durable=durable, readonly=readonly),
         poolclass=StaticPool,
         # Begin, savepoint and commit are spoken below. SQLAlchemy adds none of its own.
         isolation_level="AUTOCOMMIT",
     )
-    _set_up(engine, durable=durable, readonly=readonly)
     return engine.connect()
 
 
-def _set_up(engine: Engine, *, durable: bool, readonly: bool) -> None:
-    @event.listens_for(engine, "connect")
-    def configure(driver: sqlite3.Connection, _record: object) -> None:
+def _opened(path: Path | None, *, durable: bool, readonly: bool) -> sqlite3.Connection:
+    driver = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+    try:
         driver.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
         driver.execute("PRAGMA journal_mode=WAL")
         driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
@@ -69,6 +68,16 @@ def _set_up(engine: Engine, *, durable: bool, readonly: bool) -> None:
         driver.execute("PRAGMA recursive_triggers=ON")
         driver.execute("PRAGMA temp_store=MEMORY")
         driver.execute(f"PRAGMA query_only={'ON' if readonly else 'OFF'}")
+    except BaseException:
+        driver.close()
+        raise
+    return driver
+
+
+def disconnect(connection: Connection) -> None:
+    """Let the file go."""
+    connection.close()
+    connection.engine.dispose()
 
 
 def driver_of(connection: Connection) -> sqlite3.Connection:
