@@ -8,9 +8,10 @@ from theory.core.errors import Invalid, NotFound, NotReady, TheoryError
 from theory.core.ids import IdSource
 
 
-def new_message_id(now: datetime, idx: int, ids: IdSource) -> str:
-    """A fresh id for item `idx` of a batch, 32 hex digits; ids of one topic sort about as they were published."""
-    return f"{to_us(now):014x}{idx:02x}{ids.token_hex(8)}"
+def new_message_ids(now: datetime, count: int, ids: IdSource) -> list[str]:
+    """Fresh ids for a batch of up to 256 messages, 32 hex digits each; they sort about as they were published."""
+    moment, batch = f"{to_us(now):014x}", ids.token_hex(8)
+    return [f"{moment}{idx:02x}{batch}" for idx in range(count)]
 
 
 def handle_of(message_id: str, receive_count: int) -> str:

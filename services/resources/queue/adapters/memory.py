@@ -86,18 +86,18 @@ class MemoryQueue:
         plan = self._plans.setdefault(plan_id, _Plan())
         messages = plan.topics.setdefault(topic, _Topic())
         answers: list[Published | TheoryError] = []
-        for idx, item in enumerate(items):
+        for message_id, item in zip(delivery.new_message_ids(now, len(items), self._ids), items, strict=True):
             key = None if item.idempotency_key is None else (topic, item.idempotency_key)
             if key in plan.keys and plan.keys[key][1] > now:
                 answers.append(Published(plan.keys[key][0], duplicate=True))
                 continue
-            message = _Stored(delivery.new_message_id(now, idx, self._ids), item.body, now, now)
-            messages.messages[message.message_id] = message
+            message = _Stored(message_id, item.body, now, now)
+            messages.messages[message_id] = message
             messages.show(message, now + timedelta(seconds=item.delay_s))
             if key is not None:
-                plan.keys[key] = (message.message_id, now + KEY_KEPT)
+                plan.keys[key] = (message_id, now + KEY_KEPT)
                 self._forget.append((now + KEY_KEPT, plan_id, key))
-            answers.append(Published(message.message_id))
+            answers.append(Published(message_id))
         return answers
 
     async def consume(self, *, plan_id: str, topic: str, max_messages: int, visibility_timeout_s: int) -> list[Message]:

@@ -153,11 +153,11 @@ class SqlQueue:
             known = _known(connection, plan_id, topic, items, now)
             fresh: dict[str, QueuePublish] = {}
             answers: list[Published | TheoryError] = []
-            for idx, item in enumerate(items):
+            message_ids = delivery.new_message_ids(moment, len(items), self._ids)
+            for message_id, item in zip(message_ids, items, strict=True):
                 if item.idempotency_key is not None and item.idempotency_key in known:
                     answers.append(Published(known[item.idempotency_key], duplicate=True))
                     continue
-                message_id = delivery.new_message_id(moment, idx, self._ids)
                 fresh[message_id] = item
                 if item.idempotency_key is not None:
                     known[item.idempotency_key] = message_id

@@ -13,14 +13,11 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def test_ids_are_fresh_and_sort_as_they_were_published() -> None:
     ids = SequenceIds()
-    made = [
-        delivery.new_message_id(NOW + timedelta(microseconds=moment), idx, ids)
-        for moment in range(3)
-        for idx in range(100)
-    ]
+    batches = [delivery.new_message_ids(NOW + timedelta(microseconds=moment), 100, ids) for moment in range(3)]
+    made = [message_id for batch in batches for message_id in batch]
     assert made == sorted(set(made))
     assert {len(each) for each in made} == {32}
-    assert delivery.new_message_id(NOW, 0, SystemIds()) != delivery.new_message_id(NOW, 0, SystemIds())
+    assert delivery.new_message_ids(NOW, 1, SystemIds()) != delivery.new_message_ids(NOW, 1, SystemIds())
 
 
 @pytest.mark.parametrize(
