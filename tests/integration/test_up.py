@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from theory.core import jcs
@@ -90,6 +91,18 @@ async def test_a_wrong_setting_is_one_sentence(home: Path) -> None:
     assert process.returncode == 3
     assert b"not a setting: THEORY_EXECUTOR_RUNTIME" in err
     assert b"Traceback" not in err
+
+
+async def test_services_that_are_killed_are_told(home: Path) -> None:
+    async with asyncio.timeout(_WITHIN_S), _process(*_up(home), **_MOCK) as process:
+        assert process.stdout is not None
+        await process.stdout.readline()
+        (services,) = [each for each in psutil.Process(process.pid).children() if "services" in each.cmdline()]
+        services.kill()
+        _, err = await process.communicate()
+    assert process.returncode == 3
+    assert b"error: the services were killed by SIGKILL" in err
+    assert b"reason: SERVICES_ENDED" in err
 
 
 async def test_the_demo_runs_verifies_and_leaves_nothing_running(home: Path) -> None:

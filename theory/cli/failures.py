@@ -43,6 +43,7 @@ _CODE_BY_CLASS: Mapping[type[TheoryError], int] = {
 
 _HINT_BY_REASON: Mapping[str, str] = {
     "SERVICE_UNREACHABLE": "start the services with 'theory up', or say where they are with --url or --home",
+    "SERVICES_ENDED": "the log says more; plans go on after the next 'theory up'",
     "ADDRESS_TAKEN": "services run there already: use them, stop them, or choose another --home",
     "HOME_LOCKED": "another process uses this home: stop it, or choose another --home",
     "TOKEN_MISSING": "the token comes from service.key of the installation's home: name that with --home",

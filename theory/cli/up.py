@@ -120,9 +120,11 @@ async def _tell(session: Session, log: Path) -> None:
 
 def _failed(log: Path, start: int, code: int) -> TheoryError:
     """What the services said when they gave up."""
+    ended = f"were killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
     with log.open("rb") as written:
         written.seek(start)
         lines = written.read().decode("utf-8", "replace").splitlines()
-    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")] or lines[-1:]
-    sentence = said[-1] if said else "they said nothing"
-    return Unavailable("SERVICE_UNREACHABLE", f"the services ended with {code}: {sentence}", log=str(log))
+    # Their log is JSON; what is not, they said because they had to go.
+    said = [line.removeprefix("error: ") for line in lines if line and not line.startswith(("{", " "))]
+    sentence = said[-1] if said else "the log has more"
+    return Unavailable("SERVICES_ENDED", f"the services {ended}: {sentence}", log=str(log))
