@@ -12,6 +12,7 @@ import docker
 from services.executor.adapters.flight import Flights
 from services.executor.adapters.images.context import REQUIREMENTS, BuildContext, read_context
 from services.executor.adapters.images.digest import build_digest
+from services.executor.adapters.images.dockerfile import check_dockerfile
 from services.executor.adapters.images.fault import unavailable
 from services.executor.adapters.images.packages import PackageSets, Target
 from services.executor.adapters.images.stage import stage
@@ -99,6 +100,7 @@ class LocalImages:
     async def _built(self, processor: ProcessorSpec) -> tuple[ImageIdentity, str]:
         context = await self._threads.run(read_context, self._settings.build_root, processor)
         ref = processor.ref.text
+        check_dockerfile(ref, context.data(processor.image.dockerfile))
         base = await self._inspect(self._settings.base_image)
         if base is None:
             message = (
