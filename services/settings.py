@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -28,7 +28,7 @@ Url = Annotated[str, AfterValidator(_holds_no_password)]
 
 def beside(name: str) -> Any:  # noqa: ANN401 - what pydantic's Field returns
     """A default that is a file of this name in the home, as a SQLite URL."""
-    return Field(default_factory=lambda known: f"sqlite:///{known['home']}/{name}")
+    return Field(default_factory=lambda known: f"sqlite:///{quote(str(known['home']))}/{name}")
 
 
 def address(service: str) -> Any:  # noqa: ANN401 - what pydantic's Field returns

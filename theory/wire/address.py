@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from theory.core.errors import Invalid, shown
 
@@ -32,7 +32,7 @@ class Address:
         if parts.query or parts.fragment:
             raise _invalid(url, "it takes neither a query nor a fragment")
         if parts.scheme == "unix":
-            return cls(url, path=_socket_path(url, parts.netloc, parts.path))
+            return cls(url, path=_socket_path(url, parts.netloc, unquote(parts.path)))
         if parts.scheme != scheme:
             raise _invalid(url, f"write unix:///absolute/path or {scheme}://host:port")
         if not parts.hostname or port is None or parts.path not in ("", "/"):

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 from blake3 import blake3
 
@@ -24,4 +25,4 @@ def socket_url(home: Path, name: str) -> str:
         if folder.exists() and folder.stat().st_uid != os.getuid():
             raise Denied("FILE_NOT_PRIVATE", "the folder for sockets belongs to someone else", path=str(folder))
         path = folder / f"{name}.sock"
-    return f"unix://{path}"
+    return f"unix://{quote(str(path))}"

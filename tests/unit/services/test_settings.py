@@ -80,3 +80,8 @@ def test_settings_cannot_be_changed() -> None:
 def test_all_five_listen_at_theory_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THEORY_URL", "unix:///run/all.sock")
     assert EmbeddedSettings.load().url == "unix:///run/all.sock"
+
+
+def test_a_home_may_have_any_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("THEORY_HOME", str(tmp_path / "what? 100% #1"))
+    assert _Settings.load().database_url == f"sqlite:///{tmp_path}/what%3F%20100%25%20%231/ledger.db"

@@ -22,3 +22,7 @@ def test_every_process_finds_the_same_folder() -> None:
     home = Path("/" + "/".join(["deep"] * 40))
     assert socket_url(home, "theory") == socket_url(home, "theory")
     assert socket_url(home, "theory") != socket_url(home / "other", "theory")
+
+
+def test_a_home_may_have_any_name() -> None:
+    assert Address.parse(socket_url(Path("/srv/what? 100% #1"), "ledger")).path == Path("/srv/what? 100% #1/ledger.sock")
