@@ -5,12 +5,12 @@ import fcntl
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from services.settings import ServiceSettings
-from theory.core.errors import NotReady, TheoryError
+from theory.core.errors import Invalid, NotReady, TheoryError
 from theory.wire.identity import ServiceKeys
 from theory.wire.server import ServiceUnit, serve
 from theory.wire.telemetry import configure_logging
@@ -27,7 +27,7 @@ def launch(settings: type[S], assemblies: Callable[[S], Sequence[Assemble]]) -> 
     try:
         configure_logging()
         config = settings.load()
-        config.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_home(config.home)
         with _locked(config.home / f"{config.service}.lock"):
             asyncio.run(_serve(config, assemblies(config)))
     except TheoryError as error:
@@ -38,9 +38,23 @@ def launch(settings: type[S], assemblies: Callable[[S], Sequence[Assemble]]) -> 
 
 
 async def _serve(config: ServiceSettings, assemblies: Sequence[Assemble]) -> None:
-    units = [await assemble() for assemble in assemblies]
-    keys = ServiceKeys.load_or_create(config.home)
+    units: list[ServiceUnit] = []
+    async with AsyncExitStack() as opening:
+        for assemble in assemblies:
+            unit = await assemble()
+            opening.push_async_callback(unit.close)
+            units.append(unit)
+        keys = ServiceKeys.load_or_create(config.home)
+        opening.pop_all()  # whoever serves them closes them
     await serve(units, url=config.url, admin_url=config.admin_url, keys=keys)
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"THEORY_HOME cannot be used: {home}: {error.strerror}"
+        raise Invalid("CONFIG_INVALID", message) from error
 
 
 @contextmanager
