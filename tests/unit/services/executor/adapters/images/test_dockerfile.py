@@ -12,7 +12,8 @@ PIN = "@sha256:" + "a" * 64
     "text",
     [
         'ARG BASE=theory-base:bookworm\nFROM ${BASE}\nCOPY site /opt/site\nCMD ["python3"]\n',
-        "# a comment\n\nfrom $BASE as build\nRUN make\nFROM scratch\nCOPY --from=build /a /b\nCOPY --from=0 /a /b\nFROM 1",
+        "# a comment\n\nfrom $BASE as build\nRUN make\nFROM scratch\nCOPY --from=build /a /b\nCOPY --from=0 /a /b\n",
+        "FROM ${BASE} AS a\nFROM scratch\nFROM 1\n",
         f"FROM --platform=linux/amd64 debian:12{PIN} AS tools\nFROM tools\nADD a.tar /\n",
         "FROM ${BASE}\nRUN curl https://example.org && \\\n    git clone git@example.org:a.git\n",
         'FROM ${BASE}\nCOPY --chown=1:1 ["a b", "/c"]\n',
