@@ -9,6 +9,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # make has set up before it comes here.
-[ -n "${MAKELEVEL:-}" ] || make --no-print-directory setup
+[ -n "${MAKELEVEL:-}" ] || make --silent --no-print-directory setup
 
 exec .venv/bin/python deploy/run.py ${1:+"$1"}

@@ -116,7 +116,7 @@ async def copy(
     for each in artifacts:
         target = into / each.path.text.removeprefix(below.text)
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.part")
+        draft = target.with_name(f".{each.cid.hex[:16]}.part")
         try:
             with draft.open("wb") as file:
                 await theory.artifacts.download(each.cid, file)
