@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from theory.core.errors import Invalid, shown
 
@@ -43,7 +43,7 @@ class Address:
     def target(self) -> str:
         """As gRPC writes it."""
         if self.path is not None:
-            return f"unix:{self.path}"
+            return f"unix:{quote(str(self.path))}"
         return f"dns:///{self.authority}"
 
     @property

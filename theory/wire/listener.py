@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import grpc
 
@@ -68,7 +69,7 @@ class Listener:
         _remove_stale(path, self.url)
         mask = os.umask(0o177)  # the socket is private from its first moment
         try:
-            self._bound(server, f"unix:{path}")
+            self._bound(server, f"unix:{quote(str(path))}")  # gRPC reads it as a URL
         finally:
             os.umask(mask)
         self._socket = path

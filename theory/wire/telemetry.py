@@ -20,6 +20,8 @@ LOGGER = "theory"
 """The root of every logger of Theory."""
 
 _FIELDS = "theory_fields"
+# What is left are the fields that rules and drivers, which know nothing of this module, give as `extra`.
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {_FIELDS, "message", "asctime"}
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 600)
 
 
@@ -40,6 +42,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
             **getattr(record, _FIELDS, {}),
+            **{name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD},
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
