@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 from typing import TYPE_CHECKING
 
 from theory.cli.environment import SERVICES, Environment
@@ -68,7 +69,7 @@ class Session:
 
 
 def _exists(url: str) -> bool:
-    return Path(url.removeprefix("unix://")).exists()
+    return Path(unquote(url.removeprefix("unix://"))).exists()
 
 
 async def plan_named(theory: "Theory", name: str) -> "PlanId":
