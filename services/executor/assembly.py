@@ -66,7 +66,10 @@ async def assemble(
         peers = around(await _peers(config, opening))
         home = config.home / "executor"
         memory = MemoryPlaces()
-        places = RoutedPlaces(await DirectoryPlaces.open(home, peers.world.download), memory)
+        directories = await DirectoryPlaces.open(
+            home, peers.world.download, mounts=config.mounts, cache_bytes=config.cache_bytes
+        )
+        places = RoutedPlaces(directories, memory)
         opening.push_async_callback(places.close)
         served = await _runtimes(config, clock, memory, opening, runtimes or {})
         opened = opening.pop_all()

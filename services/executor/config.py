@@ -49,6 +49,13 @@ class ExecutorConfig(ServiceSettings):
     engine_url: Url = ""
     """The container engine; empty asks the engine's own environment."""
 
+    mounts: bool | None = None
+    """Whether worlds and outputs are mounts of their own (read-only, with quotas); unset finds out what is permitted.
+    An executor that runs in a container says false, unless the engine sees its mounts."""
+
+    cache_bytes: int = Field(10 * 1024 * 1024 * 1024, ge=1)
+    """How many bytes of inputs are kept for later attempts."""
+
     max_output_bytes: int = Field(1024 * 1024 * 1024, ge=1)
     """How much one attempt may write."""
 
