@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from services.executor.domain.patience import patiently
+from services.executor.domain.patience import persistently
 from services.executor.domain.resolve import Resolved
 from services.executor.domain.run import OUTCOME_BY_REASON, Runs
 from services.executor.domain.statement import facts_of
@@ -44,7 +44,7 @@ class Endings:
             attempt_idx=record.attempt_idx,
             reserve_usd_micro=reserve_usd_micro,
         )
-        return await patiently(self._clock, lambda: self._ledger.claim(request))
+        return await persistently(self._clock, lambda: self._ledger.claim(request))
 
     async def settle(self, request: SettleRequest) -> Receipt:
         """Settle an attempt; `Conflict` (`EPOCH_FENCED`). The receipt may be that of an earlier call: it wins.
@@ -52,12 +52,12 @@ class Endings:
         What the ledger cannot take, such as more than fits into a message, is settled as a failure at the same cost.
         """
         try:
-            settled = await patiently(self._clock, lambda: self._ledger.settle(request))
+            settled = await persistently(self._clock, lambda: self._ledger.settle(request))
         except Conflict:
             raise
         except TheoryError as error:
             bare = _bare(request, Failure.of(error))
-            settled = await patiently(self._clock, lambda: self._ledger.settle(bare))
+            settled = await persistently(self._clock, lambda: self._ledger.settle(bare))
         return settled.receipt
 
     async def refuse(
@@ -102,7 +102,7 @@ class Endings:
         succeeded = receipt.outcome is AttemptOutcome.SUCCEEDED
         record = replace(record, outcome=receipt.outcome, cost_usd_micro=record.cost_usd_micro + _spent(receipt))
         if succeeded:
-            await patiently(
+            await persistently(
                 self._clock,
                 lambda: self._world.commit(
                     plan.world, plan.plan_id, record.execution_id, receipt.epoch, receipt.receipt_id, receipt.outputs
@@ -110,7 +110,7 @@ class Endings:
             )
             self._reach("committed")
         else:
-            await patiently(self._clock, lambda: self._world.abort(record.execution_id, receipt.epoch))
+            await persistently(self._clock, lambda: self._world.abort(record.execution_id, receipt.epoch))
         if not receipt.final:
             return await self.next_attempt(record, _failure_in(receipt))
         ended = replace(
@@ -144,7 +144,7 @@ class Endings:
 
     async def save(self, record: ExecutionRecord, entry: MemoEntry | None = None) -> ExecutionRecord:
         """Record where the execution stands, and a result to remember with it."""
-        saved = await patiently(self._clock, lambda: self._state.save_executions([record], entry))
+        saved = await persistently(self._clock, lambda: self._state.save_executions([record], entry))
         return saved[0]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from services.executor.domain.attempt import Attempts
-from services.executor.domain.patience import patiently
+from services.executor.domain.patience import patiently, persistently
 from services.executor.ports import ExecutionRecord, ExecutorState, Peers, PlanRecord
 from theory.core.artifact import Output
 from theory.core.chain import NewEvent
@@ -136,12 +136,12 @@ class Plans:
                 skipped.append(replace(record, state=ExecutionState.SKIPPED, failure=failure, finish_time=now))
             elif not record.state.terminal:
                 await self._attempts.abandon(plan, record, failure)
-        await patiently(self._clock, lambda: self._state.save_executions(skipped))
+        await persistently(self._clock, lambda: self._state.save_executions(skipped))
         return await self._finish(plan, failure)
 
     async def _open(self, plan: PlanRecord) -> None:
         """Account, first events, files: each may be repeated after a crash."""
-        await patiently(self._clock, lambda: self._ledger.open_budget(plan.plan_id, plan.max_usd_micro))
+        await persistently(self._clock, lambda: self._ledger.open_budget(plan.plan_id, plan.max_usd_micro))
         event = self._event(
             plan,
             "plan.submitted",
@@ -156,11 +156,11 @@ class Plans:
                 "max_usd_micro": plan.max_usd_micro,
             },
         )
-        await patiently(self._clock, lambda: self._ledger.append(plan.plan_id.text, [event]))
+        await persistently(self._clock, lambda: self._ledger.append(plan.plan_id.text, [event]))
         files = [Output(each.path, each.cid, each.size_bytes, each.content_type) for each in plan.files]
         for start in range(0, len(files), _FILES_AT_ONCE):
             bind = partial(self._world.bind_files, plan.world, plan.plan_id, files[start : start + _FILES_AT_ONCE])
-            await patiently(self._clock, bind)
+            await persistently(self._clock, bind)
 
     async def _run_executions(self, plan: PlanRecord, snapshot: RegistrySnapshot) -> int:
         """Run all that can run; returns how many did not succeed."""
@@ -213,7 +213,7 @@ class Plans:
             else:
                 still.append(record)
         if ready or skipped:
-            saved = await patiently(self._clock, lambda: self._state.save_executions([*ready, *skipped]))
+            saved = await persistently(self._clock, lambda: self._state.save_executions([*ready, *skipped]))
             ready = saved[: len(ready)]
         for record in skipped:
             progress.end(record)
@@ -233,7 +233,7 @@ class Plans:
         if failure is not None:
             body["failure"] = failure.to_document()
         event = self._event(plan, f"plan.{state}", rfc3339(now), body)
-        await patiently(self._clock, lambda: self._ledger.append(plan.plan_id.text, [event]))
+        await persistently(self._clock, lambda: self._ledger.append(plan.plan_id.text, [event]))
         return await self._save(replace(plan, state=state, failure=failure, finish_time=now))
 
     async def _end_scratch(self, plan: PlanRecord) -> None:
@@ -243,7 +243,7 @@ class Plans:
         keep_s = snapshot.get_policy(plan.policy).keep_s
         left_s = keep_s - (self._clock.now() - plan.finish_time).total_seconds()
         await self._clock.sleep(max(0.0, left_s))
-        await patiently(self._clock, lambda: self._scratch.end_plan(plan.plan_id))
+        await persistently(self._clock, lambda: self._scratch.end_plan(plan.plan_id))
         await self._save(replace(plan, scratch_ended=True))
 
     async def _executions(self, plan: PlanRecord) -> list[ExecutionRecord]:
@@ -257,7 +257,7 @@ class Plans:
         return found
 
     async def _save(self, plan: PlanRecord) -> PlanRecord:
-        return await patiently(self._clock, lambda: self._state.save_plan(plan))
+        return await persistently(self._clock, lambda: self._state.save_plan(plan))
 
     def _event(self, plan: PlanRecord, kind: str, ts: str, body: dict[str, JSON]) -> NewEvent:
         # One of each per plan: a repeat after a crash is the same event.

@@ -7,7 +7,7 @@ import pytest
 from tests.documents import asks, plan, policy, predicate, step, tool
 from tests.embedded import Embedded
 from tests.scripted import Act, failing
-from theory.core.errors import Conflict, Exhausted, Unavailable
+from theory.core.errors import Conflict, Corrupt, Exhausted, Unavailable
 from theory.core.receipt import AttemptOutcome
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -116,11 +116,11 @@ async def test_an_execution_of_a_broken_plan_ends_with_its_reservation(theory: E
     await theory.publish(tool("test/paid@2", admission=[asks(30)]))
     hold = asyncio.Event()
     theory.runtime.scripts["a"] = Act(hold=hold)
-    theory.faults.lose("world.commit", Exhausted("DISK_FULL", "full"))
+    theory.faults.lose("world.commit", Corrupt("BLOB_CORRUPT", "damaged"))
     submitted = await theory.submit(plan(step("a", processor="test/paid@2"), step("b")))
     ran = await theory.ended(submitted.plan_id)
     assert ran.plan.failure is not None
-    assert ran.plan.failure.reason == "DISK_FULL"
+    assert ran.plan.failure.reason == "BLOB_CORRUPT"
     budget = await theory.theory.ledger.get_budget(ran.plan.plan_id)
     assert budget.reserved_usd_micro == 0
     hold.set()

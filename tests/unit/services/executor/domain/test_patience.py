@@ -1,12 +1,13 @@
 """The tests of services/executor/domain/patience.py."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from services.executor.domain.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, patiently
+from services.executor.domain.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, patiently, persistently
 from theory.core.clock import FakeClock
-from theory.core.errors import Conflict, Unavailable
+from theory.core.errors import Conflict, Exhausted, TheoryError, Unavailable
 
 
 class _Peer:
@@ -47,3 +48,36 @@ async def test_a_refusal_is_not_asked_again() -> None:
     with pytest.raises(Conflict):
         await patiently(FakeClock(), peer)
     assert peer.calls == 1
+
+
+async def test_a_peer_that_is_flooded_is_asked_again() -> None:
+    clock, peer = FakeClock(), _Peer(Exhausted("TOO_MANY_CALLS", "the server is full"))
+    asking = asyncio.create_task(patiently(clock, peer))
+    await clock.until_sleepers(1)
+    clock.advance(FIRST_PAUSE_S)
+    assert await asking == "answer"
+
+
+async def test_a_full_disk_is_waited_for_where_something_must_be_written_down() -> None:
+    clock, peer = FakeClock(), _Peer(Exhausted("DISK_FULL", "full"), Unavailable("SERVICE_UNREACHABLE", "away"))
+    asking = asyncio.create_task(persistently(clock, peer))
+    for pause_s in (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S):
+        await clock.until_sleepers(1)
+        clock.advance(pause_s)
+        await asyncio.sleep(0)
+    assert await asking == "answer"
+
+
+@pytest.mark.parametrize(
+    ("ask", "error"),
+    [
+        (patiently, Exhausted("DISK_FULL", "full")),
+        (persistently, Exhausted("FOREIGN_STATUS", "the message is too large")),
+        (persistently, Conflict("EPOCH_FENCED", "too late")),
+    ],
+)
+async def test_what_does_not_pass_by_waiting_is_raised(ask: Any, error: TheoryError) -> None:
+    peer = _Peer(error)
+    with pytest.raises(type(error)) as caught:
+        await ask(FakeClock(), peer)
+    assert (caught.value, peer.calls) == (error, 1)
