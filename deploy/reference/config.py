@@ -32,12 +32,11 @@ SERVICES: Sequence[type[ServiceSettings]] = (
 _HOME = Path("/THEORY_HOME")
 _TYPES = {
     "Url": "URL",
-    "Url | None": "URL",
+    "Path": "path",
     "str": "text",
     "int": "whole number",
     "float": "number",
-    "Path | None": "path",
-    "Annotated[Path, AfterValidator(Path.absolute)]": "path",
+    "bool": "true or false",
 }
 
 _ABOUT = """Everything a process is told from outside stands in its environment. A variable of a service that names no
@@ -108,16 +107,18 @@ def _rows(kind: type[ServiceSettings]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _type(annotation: str, field: FieldInfo) -> str:
+    plain = annotation.removeprefix("Annotated[").partition(",")[0].removesuffix(" | None")
+    kind = _TYPES.get(plain, code(annotation))
     rules = ("gt", "ge", "le")
     bounds = {name: getattr(each, name) for each in field.metadata for name in rules if hasattr(each, name)}
     match bounds:
         case {"ge": low, "le": high}:
-            return f"{_TYPES[annotation]}, {low:,} to {high:,}"
+            return f"{kind}, {low:,} to {high:,}"
         case {"ge": low}:
-            return f"{_TYPES[annotation]}, at least {low:,}"
+            return f"{kind}, at least {low:,}"
         case {"gt": low}:
-            return f"{_TYPES[annotation]}, above {low:,}"
-    return _TYPES[annotation]
+            return f"{kind}, above {low:,}"
+    return kind
 
 
 def _default(field: FieldInfo) -> str:
@@ -126,6 +127,8 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if value == "":
         return "empty"
+    if isinstance(value, bool):
+        return code(str(value).lower())
     if isinstance(value, int | float):
         return f"{value:,}"
     text = f"./{value}" if isinstance(value, Path) else value.replace(str(_HOME), "$THEORY_HOME")
