@@ -5,7 +5,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,7 +28,9 @@ def launch(settings: type[S], assemblies: Callable[[S], Sequence[Assemble]]) -> 
         configure_logging()
         config = settings.load()
         _make_home(config.home)
-        with _locked(config.home / f"{config.service}.lock"):
+        with ExitStack() as held:
+            for service in config.serves:
+                held.enter_context(_locked(config.home / f"{service}.lock"))
             asyncio.run(_serve(config, assemblies(config)))
     except TheoryError as error:
         facts = "".join(f" {key}={value}" for key, value in error.metadata.items())
@@ -59,7 +61,7 @@ def _make_home(home: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a home; the kernel gives it back however this process ends."""
+    """Hold the lock of one service of a home; the kernel gives it back however this process ends."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -47,6 +47,11 @@ class ServiceSettings(BaseSettings):
     service: ClassVar[str]
     """The service's name, as its variables hold it: `THEORY_<SERVICE>_...`."""
 
+    @property
+    def serves(self) -> tuple[str, ...]:
+        """The services that a process with these settings serves: no other process of the home may."""
+        return (self.service,)
+
     home: Annotated[Path, AfterValidator(Path.absolute)] = Field(Path(".theory"), validation_alias="THEORY_HOME")
     """The directory of this installation: state, sockets, keys."""
 
@@ -89,6 +94,11 @@ class EmbeddedSettings(ServiceSettings):
     """What a process that serves all five is told."""
 
     service: ClassVar[str] = "services"
+
+    @property
+    def serves(self) -> tuple[str, ...]:
+        """All five."""
+        return _SERVICES
 
     url: Url = Field(
         default_factory=lambda known: socket_url(known["home"], "theory"),

@@ -11,11 +11,11 @@ from theory.cli.session import Session, world_named
 from theory.cli.text import counted, moment, size
 from theory.core.artifact import Artifact
 from theory.core.clock import rfc3339
+from theory.core.content_type import content_type_by_name
 from theory.core.jcs import JSON
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.sdk.artifacts import ArtifactPut
 from theory.sdk.client import Theory
-from theory.sdk.local_files import content_type_by_name
 from theory.sdk.rpc import unwrapped
 from theory.sdk.views import PlanView
 

@@ -2,55 +2,15 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from theory.core.artifact import DEFAULT_CONTENT_TYPE
+from theory.core.content_type import content_type_by_name
 from theory.core.errors import Invalid, NotFound, TheoryError, shown
 from theory.core.plan import FileSource
 from theory.core.plan.spec import MAX_FILES
 from theory.core.world_path import PathPrefix, WorldPath
-
-CONTENT_TYPE_BY_SUFFIX: Mapping[str, str] = {
-    ".avif": "image/avif",
-    ".bin": "application/octet-stream",
-    ".bmp": "image/bmp",
-    ".css": "text/css",
-    ".csv": "text/csv",
-    ".flac": "audio/flac",
-    ".gif": "image/gif",
-    ".gz": "application/gzip",
-    ".htm": "text/html",
-    ".html": "text/html",
-    ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg",
-    ".js": "text/javascript",
-    ".json": "application/json",
-    ".jsonl": "application/jsonl",
-    ".md": "text/markdown",
-    ".mp3": "audio/mpeg",
-    ".mp4": "video/mp4",
-    ".ogg": "audio/ogg",
-    ".parquet": "application/vnd.apache.parquet",
-    ".pdf": "application/pdf",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".tar": "application/x-tar",
-    ".tif": "image/tiff",
-    ".tiff": "image/tiff",
-    ".tsv": "text/tab-separated-values",
-    ".txt": "text/plain",
-    ".wasm": "application/wasm",
-    ".wav": "audio/wav",
-    ".webm": "video/webm",
-    ".webp": "image/webp",
-    ".xml": "application/xml",
-    ".yaml": "application/yaml",
-    ".yml": "application/yaml",
-    ".zip": "application/zip",
-}
-"""A table of ours and not the machine's: the same file has the same type wherever it is uploaded from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +20,6 @@ class LocalFile:
     source: Path
     path: WorldPath
     content_type: str
-
-
-def content_type_by_name(name: str) -> str:
-    """The content type that a file of this name gets."""
-    return CONTENT_TYPE_BY_SUFFIX.get(Path(name).suffix.lower(), DEFAULT_CONTENT_TYPE)
 
 
 def matched(sources: Iterable[FileSource], base: Path) -> list[LocalFile]:

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from mimetypes import MimeTypes
 
 from services.executor.ports import CollectedFile, World, WrittenTree
 from theory.core import jcs
-from theory.core.artifact import DEFAULT_CONTENT_TYPE, Output, content_type_of
+from theory.core.artifact import Output
 from theory.core.cid import Cid
+from theory.core.content_type import content_type_by_name
 from theory.core.errors import Invalid, TheoryError, shown
 from theory.core.jcs import JSON
 from theory.core.money import usd_micro
@@ -20,9 +20,6 @@ MAX_RESULT_BYTES = 64 * 1024
 SMALL_BYTES = 1024 * 1024
 """Files up to this size are read whole and share RPCs; larger ones are streamed."""
 _GATHERED_BYTES = 8 * SMALL_BYTES
-
-# The table that Python ships, not the machine's: the same file has the same type everywhere.
-_TYPES = MimeTypes().types_map[True]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class _Gathering:
                 cid = await self.world.upload(each.file, each.size_bytes)
             except Invalid as error:
                 raise _changed(each) if error.reason == "SIZE_MISMATCH" else error from error
-            self.outputs.append(Output(path, cid, each.size_bytes, _content_type(path)))
+            self.outputs.append(Output(path, cid, each.size_bytes, content_type_by_name(path.name)))
             return
         data = each.file.read(SMALL_BYTES + 1)
         if len(data) != each.size_bytes:
@@ -98,7 +95,7 @@ class _Gathering:
         for (path, size, _), cid in zip(pending, cids, strict=True):
             if isinstance(cid, BaseException):
                 raise cid
-            self.outputs.append(Output(path, cid, size, _content_type(path)))
+            self.outputs.append(Output(path, cid, size, content_type_by_name(path.name)))
 
 
 def _path_of(relative: str) -> WorldPath:
@@ -107,12 +104,6 @@ def _path_of(relative: str) -> WorldPath:
     except TheoryError as error:
         message = "outputs lie below artifacts/ and bear canonical names"
         raise _refused(relative, error.metadata.get("rule", "path"), message) from error
-
-
-def _content_type(path: WorldPath) -> str:
-    name = path.segments[-1]
-    suffix = name[name.rfind(".") :] if "." in name else ""
-    return content_type_of(_TYPES.get(suffix, DEFAULT_CONTENT_TYPE))
 
 
 def _result(each: CollectedFile) -> Mapping[str, JSON]:

@@ -6,20 +6,12 @@ from pathlib import Path
 from services.registry.ports import CatalogDocument
 from theory.core.errors import Invalid, NotFound
 from theory.core.jcs import JSON
-from theory.core.refs import SpecKind
 from theory.core.registry import SpecDraft
 from theory.sdk import strict_yaml
+from theory.sdk.catalog import KIND_BY_FOLDER
 
 BUNDLED = Path(__file__).parents[1] / "catalog"
 """What ships with the registry."""
-
-KIND_BY_FOLDER: Mapping[str, SpecKind] = {
-    "policies": SpecKind.POLICIES,
-    "predicates": SpecKind.PREDICATES,
-    "processors": SpecKind.TOOLS,
-    "prompts": SpecKind.PROMPTS,
-    "schemas": SpecKind.SCHEMAS,
-}
 
 
 def read_catalog(folder: Path) -> Sequence[CatalogDocument]:

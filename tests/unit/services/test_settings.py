@@ -85,3 +85,8 @@ def test_all_five_listen_at_theory_url(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_home_may_have_any_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("THEORY_HOME", str(tmp_path / "what? 100% #1"))
     assert _Settings.load().database_url == f"sqlite:///{tmp_path}/what%3F%20100%25%20%231/ledger.db"
+
+
+def test_all_five_are_served_where_they_share_a_process() -> None:
+    assert EmbeddedSettings.load().serves == ("registry", "executor", "artifacts", "resources", "ledger")
+    assert _Settings.load().serves == ("ledger",)

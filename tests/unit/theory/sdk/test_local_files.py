@@ -7,7 +7,7 @@ import pytest
 from theory.core.errors import Invalid, NotFound
 from theory.core.plan import FileSource
 from theory.core.world_path import PathPrefix, WorldPath
-from theory.sdk.local_files import content_type_by_name, matched
+from theory.sdk.local_files import matched
 
 
 @pytest.fixture
@@ -84,11 +84,3 @@ def test_a_name_that_no_world_path_can_have_is_refused(folder: Path) -> None:
     assert caught.value.reason == "PLAN_INVALID"
     assert caught.value.metadata["source"].endswith("IMG_1.PNG")
     assert _paths(folder, "/artifacts/img_1.png", "IMG_1.PNG") == ["/artifacts/img_1.png"]
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("a.PNG", "image/png"), ("a.tar.gz", "application/gzip"), ("readme", "application/octet-stream")],
-)
-def test_the_content_type_follows_from_the_name(name: str, expected: str) -> None:
-    assert content_type_by_name(name) == expected

@@ -25,4 +25,5 @@ def test_every_process_finds_the_same_folder() -> None:
 
 
 def test_a_home_may_have_any_name() -> None:
-    assert Address.parse(socket_url(Path("/srv/what? 100% #1"), "ledger")).path == Path("/srv/what? 100% #1/ledger.sock")
+    home = Path("/srv/what? 100% #1")
+    assert Address.parse(socket_url(home, "ledger")).path == home / "ledger.sock"

@@ -54,7 +54,7 @@ async def test_outputs_are_stored_and_named_in_order_of_path(theory: Embedded) -
         ("b.json", "application/json"),
         ("empty", "application/octet-stream"),
         ("no.such-type", "application/octet-stream"),
-        ("page.tar.gz", "application/octet-stream"),
+        ("page.tar.gz", "application/gzip"),
         ("/artifacts/report.json", "application/json"),
     ]
     assert await theory.theory.artifacts.find_missing([each.cid for each in found]) == []

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from services.registry.adapters.catalog import BUNDLED, KIND_BY_FOLDER, read_catalog
+from services.registry.adapters.catalog import BUNDLED, read_catalog
 from services.registry.adapters.forms import read_forms
 from services.registry.domain.forms import Forms
 from theory.core.errors import Invalid, NotFound, TheoryError
 from theory.core.refs import SpecKind
+from theory.sdk.catalog import KIND_BY_FOLDER
 
 
 def test_every_kind_has_its_folder() -> None:
