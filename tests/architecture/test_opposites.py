@@ -16,8 +16,10 @@ ELSEWHERE = {
 }
 # The same, of single files or folders of the library.
 ELSEWHERE_BY_PATH = {
+    "services/embedded.py": "a process: tests/integration, tests/drills",
     "theory/cli": "as a process: tests/integration",
     "theory/core/adapters.py": "Protocols: no behaviour",
+    "theory/core/binding.py": "values without rules; services/artifacts and theory/sdk use them",
     "theory/testing/cases": "run against every service: tests/conformance",
     "theory/wire/context.py": "two names; every servicer uses them",
 }
