@@ -359,6 +359,8 @@ async def a_reply_never_outgrows_a_message(target: Target) -> None:
         if isinstance(answer, TheoryError):
             refused(answer, Exhausted, "REPLY_FULL")
     assert await _values(kv, plan_id, left) == [key.encode() * (_MIB // 2) for key in left]
+    twice = [answer for answer in await kv.get_many(plan_id, ["k0"] * 8) if isinstance(answer, TheoryError)]
+    assert [refused(answer, Exhausted, "REPLY_FULL").reason for answer in twice] == ["REPLY_FULL"] * 2
     together = await asyncio.gather(*(kv.get(plan_id=plan_id, key=key) for key in [*keys, "small"]))
     assert together == [*(key.encode() * (_MIB // 2) for key in keys), b"1"]
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
+    Result,
     Table,
     Text,
     bindparam,
@@ -26,7 +27,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from services.drivers.moments import from_us, to_us
 from services.drivers.sql import Database
 from services.resources.kv.adapters import counter
-from services.resources.kv.ports import MAX_VALUE_BYTES, REPLY_BYTES, REQUEST_KEPT, SWEEP, KVStore
+from services.resources.kv.ports import REPLY_BYTES, REQUEST_KEPT, SWEEP, KVStore
 from theory.core.adapters import KVIncr, KVPut, KVValue
 from theory.core.clock import Clock
 from theory.core.errors import Exhausted, TheoryError
@@ -59,6 +60,9 @@ _NAMED = (_VALUE.c.plan_id == bindparam("plan"), _VALUE.c.key.in_(bindparam("key
 _LIVE = _VALUE.c.expire_us.is_(None) | (_VALUE.c.expire_us > bindparam("now"))
 
 _FIND = select(_VALUE.c.key, _VALUE.c.value, _VALUE.c.expire_us).where(*_NAMED, _LIVE)
+# The longest int64 has 20 characters: with one more, a value is seen to be none. SQLite's part of nothing is null.
+_BEGINNING = func.coalesce(func.substr(_VALUE.c.value, 1, 21), b"")
+_PEEK = select(_VALUE.c.key, _BEGINNING, _VALUE.c.expire_us).where(*_NAMED, _LIVE)
 _WEIGH = select(_VALUE.c.key, func.length(_VALUE.c.value)).where(*_NAMED, _LIVE)
 _DELETE = delete(_VALUE).where(*_NAMED)
 _INSERT = sqlite_insert(_VALUE)
@@ -82,7 +86,6 @@ _END_REQUESTS = (
     .values(forget_us=_REQUEST.c.create_us + REQUEST_KEPT // timedelta(microseconds=1))
 )
 
-_SURE_TO_FIT = REPLY_BYTES // MAX_VALUE_BYTES
 _SECOND_US = 1_000_000
 
 
@@ -103,16 +106,15 @@ class SqlKV:
 
     async def get_many(self, plan_id: str, keys: Sequence[str]) -> list[KVValue | TheoryError | None]:
         def read(connection: Connection) -> list[KVValue | TheoryError | None]:
-            now = to_us(self._clock.now())
-            fit: Collection[str] = keys
-            full: Collection[int] = ()
-            if len(keys) > _SURE_TO_FIT:
-                fit, full = _fitting(keys, _weights(connection, plan_id, keys, now))
-            found = {
-                key: KVValue(value, None if expire_us is None else from_us(expire_us))
-                for key, (value, expire_us) in _find(connection, plan_id, fit, now).items()
-            }
-            return [_full() if idx in full else found.get(key) for idx, key in enumerate(keys)]
+            named = {"plan": plan_id, "keys": list(keys), "now": to_us(self._clock.now())}
+            stored = _at_most(REPLY_BYTES, connection.execute(_FIND, named))
+            if stored is not None:
+                full = _beyond_reply(keys, {key: len(value) for key, (value, _) in stored.items()})
+            else:
+                full = _beyond_reply(keys, dict(connection.execute(_WEIGH, named).all()))
+                fit = {key for idx, key in enumerate(keys) if idx not in full}
+                stored = _stored(connection.execute(_FIND, {**named, "keys": list(fit)}))
+            return [_full() if idx in full else _value(stored.get(key)) for idx, key in enumerate(keys)]
 
         return await self._database.read(read)
 
@@ -162,28 +164,40 @@ class SqlKV:
 _Stored: TypeAlias = tuple[bytes, int | None]
 
 
-def _find(connection: Connection, plan_id: str, keys: Collection[str], now: int) -> dict[str, _Stored]:
-    rows = connection.execute(_FIND, {"plan": plan_id, "keys": list(keys), "now": now})
+def _stored(rows: Result[str, bytes, int | None]) -> dict[str, _Stored]:
     return {key: (value, expire_us) for key, value, expire_us in rows}
 
 
-def _weights(connection: Connection, plan_id: str, keys: Collection[str], now: int) -> Mapping[str, int]:
-    rows = connection.execute(_WEIGH, {"plan": plan_id, "keys": list(keys), "now": now})
-    return dict(rows.all())
+def _at_most(size_bytes: int, rows: Result[str, bytes, int | None]) -> dict[str, _Stored] | None:
+    """As `_stored`; None, and no more of them loaded, where the values weigh more than that."""
+    stored: dict[str, _Stored] = {}
+    for key, value, expire_us in rows:
+        size_bytes -= len(value)
+        if size_bytes < 0:
+            rows.close()
+            return None
+        stored[key] = (value, expire_us)
+    return stored
 
 
-def _fitting(keys: Sequence[str], size_by_key: Mapping[str, int]) -> tuple[Collection[str], Collection[int]]:
-    """The keys whose values the reply can hold, and the positions of those that it cannot."""
+def _beyond_reply(keys: Sequence[str], size_by_key: Mapping[str, int]) -> Collection[int]:
+    """The positions of those keys whose values no longer fit; a key that is asked for twice is answered twice."""
     room = REPLY_BYTES
-    fit: set[str] = set()
     full: set[int] = set()
     for idx, key in enumerate(keys):
-        if (size_bytes := size_by_key.get(key, 0)) > room:
+        size_bytes = size_by_key.get(key, 0)
+        if size_bytes > room:
             full.add(idx)
         else:
             room -= size_bytes
-            fit.add(key)
-    return fit, full
+    return full
+
+
+def _value(stored: _Stored | None) -> KVValue | None:
+    if stored is None:
+        return None
+    value, expire_us = stored
+    return KVValue(value, None if expire_us is None else from_us(expire_us))
 
 
 def _put(connection: Connection, plan_id: str, rows: Iterable[tuple[str, bytes, int | None]]) -> None:
@@ -194,7 +208,8 @@ def _put(connection: Connection, plan_id: str, rows: Iterable[tuple[str, bytes, 
 
 
 def _add(connection: Connection, plan_id: str, items: Sequence[KVIncr], now: int) -> list[int | TheoryError]:
-    stored = _find(connection, plan_id, {item.key for item in items}, now)
+    keys = list({item.key for item in items})
+    stored = _stored(connection.execute(_PEEK, {"plan": plan_id, "keys": keys, "now": now}))
     changed: set[str] = set()
     answers: list[int | TheoryError] = []
     for item in items:
