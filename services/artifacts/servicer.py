@@ -1,6 +1,8 @@
 """The wire face of the artifact store: decode, call, encode."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from services.artifacts import codec
 from services.artifacts.domain.artifacts import Artifacts
@@ -10,10 +12,14 @@ from services.artifacts.domain.store import BlobStore, compute_cid
 from theory.api.artifacts.v1 import artifacts_pb2 as pb
 from theory.api.artifacts.v1 import artifacts_pb2_grpc as rpc
 from theory.core.cid import Cid
+from theory.core.errors import TheoryError
 from theory.core.world_path import WorldName
 from theory.wire.chunks import Parts
 from theory.wire.context import Context
 from theory.wire.pages import Page
+
+_LINGER_BYTES = 64 * 1024 * 1024
+_LINGER_S = 2.0
 
 
 class ArtifactsServicer(rpc.ArtifactsServiceServicer):
@@ -46,12 +52,13 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
     async def UploadBlob(
         self, request_iterator: AsyncIterator[pb.UploadBlobRequest], context: Context
     ) -> pb.UploadBlobResponse:
-        parts = Parts(request_iterator)
-        expected, size_bytes = codec.upload_of(await parts.header())
-        async with self._blobs.upload(expected=expected, size_bytes=size_bytes) as upload:
-            async for chunk in parts.chunks():
-                await upload.write(chunk)
-            cid, size = await upload.commit()
+        async with _lingering(request_iterator):
+            parts = Parts(request_iterator)
+            expected, size_bytes = codec.upload_of(await parts.header())
+            async with self._blobs.upload(expected=expected, size_bytes=size_bytes) as upload:
+                async for chunk in parts.chunks():
+                    await upload.write(chunk)
+                cid, size = await upload.commit()
         return pb.UploadBlobResponse(cid=cid.text, size_bytes=size)
 
     async def DownloadBlob(
@@ -109,3 +116,23 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
         items = codec.batch_of(request.items, codec.abortion_of, most=MAX_ATTEMPTS)
         outcomes = await for_sound(items, self._artifacts.abort_many)
         return pb.AbortBindingsResponse(statuses=map(codec.outcome_to_proto, outcomes))
+
+
+@asynccontextmanager
+async def _lingering(messages: AsyncIterator[pb.UploadBlobRequest]) -> AsyncIterator[None]:
+    """Where the block refuses, read what the client still sends, within bounds, before it is told.
+
+    A client that is answered in the middle of a write may lose the answer, and see an INTERNAL of gRPC's own in its
+    place (grpc/grpc#36066).
+    """
+    try:
+        yield
+    except TheoryError:
+        left = _LINGER_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_S):
+                async for message in messages:
+                    left -= len(message.chunk)
+                    if left <= 0:
+                        break
+        raise

@@ -15,6 +15,7 @@ from services.ledger import assembly as ledger
 from services.ledger.config import LedgerConfig
 from tests import backends
 from theory.core.cid import Cid
+from theory.core.clock import FakeClock
 from theory.core.errors import Exhausted
 from theory.core.world_path import WorldName, WorldPath
 from theory.sdk.artifacts import ArtifactPut, ArtifactsClient
@@ -57,12 +58,17 @@ async def target(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             "database_url": {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/artifacts.db"}[binding],
         }
     )
+    clock = FakeClock()
+
+    async def advance(s: float) -> None:
+        clock.advance(s)
+
     units = [
         await ledger.assemble(LedgerConfig.load({"home": tmp_path, "database_url": "memory:"})),
-        await assemble(config),
+        await assemble(config, clock=clock),
     ]
     async with running(units, url=url, keys=ServiceKeys.load_or_create(tmp_path)) as server:
-        yield Target(server.channel, frozenset({"LEDGER"}))
+        yield Target(server.channel, frozenset({"LEDGER", "CLOCK"}), advance)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

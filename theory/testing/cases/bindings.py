@@ -1,6 +1,7 @@
 """What every artifact store promises about the outputs of attempts, over the wire."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 
 from theory.api.artifacts.v1 import artifacts_pb2 as pb
@@ -13,12 +14,15 @@ from theory.core.ids import ExecutionId, PlanId
 from theory.core.world_path import WorldName, WorldPath
 from theory.sdk.artifacts import ArtifactsClient
 from theory.testing.case import Target, case
+from theory.testing.cases.ledger_plan import LedgerPlan
 from theory.testing.refusals import refusal, refused
 from theory.wire.channel import call
 from theory.wire.identity import Role
 from theory.wire.status import item_error
 
 ONE, TWO = b"one", b"other"
+_LONG_S = 3600.0
+"""Longer than any store waits until it doubts a reservation."""
 
 
 class _Plan:
@@ -350,3 +354,37 @@ async def only_the_executor_prepares_commits_and_aborts(target: Target) -> None:
         await refusal(client.commit(commitment), Denied, "ROLE_DENIED")
         await refusal(client.abort(Abortion(preparation.execution_id, 1)), Denied, "ROLE_DENIED")
     await plan.write("/artifacts/a")
+
+
+@case("LEDGER", "CLOCK")
+async def what_was_settled_is_bound_though_nobody_commits_it(target: Target) -> None:
+    """A reservation whose executor is gone is asked about at the ledger, and committed as settled (I-18, I-66)."""
+    plan, ledger = await _Plan.of(target), LedgerPlan(target)
+    claimed = await ledger.claim()
+    outputs = _outputs(["/artifacts/a", "/artifacts/b"], ONE)
+    await plan.executor.prepare(Preparation(plan.world, ledger.plan_id, ledger.execution(), claimed.epoch, outputs))
+    await ledger.ledger.settle(ledger.end(claimed.epoch, outputs=outputs[:1]))
+    async with asyncio.timeout(20):
+        while not await plan.bound():
+            await target.advance(_LONG_S)
+            await asyncio.sleep(0.02)
+    assert await plan.bound() == {"/artifacts/a": Cid.of(ONE)}
+    await plan.write("/artifacts/b/c")
+
+
+@case("LEDGER", "CLOCK")
+async def what_was_never_settled_is_freed_only_once_it_never_can_be(target: Target) -> None:
+    """A reservation in doubt is dropped after the ledger has fenced its epoch, whose settle is then refused (I-18)."""
+    plan, ledger = await _Plan.of(target), LedgerPlan(target)
+    claimed = await ledger.claim()
+    outputs = _outputs(["/artifacts/a"], ONE)
+    await plan.executor.prepare(Preparation(plan.world, ledger.plan_id, ledger.execution(), claimed.epoch, outputs))
+    await refusal(plan.write("/artifacts/a", TWO), Conflict, "PATH_RESERVED")
+    async with asyncio.timeout(20):
+        while not await plan.bound():
+            await target.advance(_LONG_S)
+            await asyncio.sleep(0.02)
+            with contextlib.suppress(Conflict):
+                await plan.write("/artifacts/a", TWO)
+    await refusal(ledger.ledger.settle(ledger.end(claimed.epoch, outputs=outputs)), Conflict, "EPOCH_FENCED")
+    assert (await ledger.claim(idx=1)).epoch > claimed.epoch

@@ -191,6 +191,15 @@ async def an_upload_broken_in_the_middle_leaves_nothing(target: Target) -> None:
 
 
 @case()
+async def a_refused_upload_learns_why_though_it_still_sends(target: Target) -> None:
+    """A client that is refused in the middle of its stream gets the reason, and nothing else in its place (I-81)."""
+    chunks = [bytes(_CHUNK)] * 16
+    refusals = (refusal(_upload(target, *chunks, size_bytes=3 * _CHUNK), Invalid, "SIZE_MISMATCH") for _ in range(12))
+    for error in await asyncio.gather(*refusals):
+        assert error.metadata == {"expected": str(3 * _CHUNK), "actual": str(4 * _CHUNK)}
+
+
+@case()
 async def uploads_of_one_blob_at_once_all_succeed(target: Target) -> None:
     """Writers that race with the same bytes all end well, and a reader sees the whole or nothing (I-8)."""
     client = ArtifactsClient(target.channel())
