@@ -88,11 +88,13 @@ class Watches:
 
     def __init__(self) -> None:
         self._calls: dict[asyncio.Task[Any], Call] = {}
+        self._draining = False
 
     def drain(self) -> None:
-        """End all of them; their callers get `Unavailable` and resume elsewhere."""
+        """End all of them, and those that still arrive; their callers get `Unavailable` and resume elsewhere."""
+        self._draining = True
         for task in tuple(self._calls):
-            self.end(task, Unavailable("SERVICE_UNREACHABLE", "the server shuts down: resume from the last position"))
+            self.end(task, _shuts_down())
 
     def end(self, task: asyncio.Task[Any], failure: BaseException | None) -> None:
         """End one, with `failure` or cleanly."""
@@ -108,12 +110,18 @@ class Watches:
             return _nothing
         self._calls[task] = call
         timer = asyncio.get_running_loop().call_later(WATCH_LIFE_S, self.end, task, None)
+        if self._draining:  # it was on its way when the others were ended
+            self.end(task, _shuts_down())
 
         def remove() -> None:
             timer.cancel()
             del self._calls[task]
 
         return remove
+
+
+def _shuts_down() -> Unavailable:
+    return Unavailable("SERVICE_UNREACHABLE", "the server shuts down: resume from the last position")
 
 
 class _Pipeline:

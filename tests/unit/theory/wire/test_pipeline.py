@@ -12,14 +12,14 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from tests.unit.theory.wire.echo import METHODS, SERVICE, SHAPES, Echo, caller
 from theory.core import errors
-from theory.core.errors import Exhausted, Invalid, NotReady, TheoryError, Unsupported
+from theory.core.errors import Exhausted, Invalid, NotReady, TheoryError, Unavailable, Unsupported
 from theory.core.ids import SequenceIds
 from theory.wire import pipeline
 from theory.wire.chunks import frame
-from theory.wire.context import Context, current_principal, current_request_id, time_remaining
+from theory.wire.context import Call, Context, current_principal, current_request_id, time_remaining
 from theory.wire.identity import ANYONE, Principal, Role
 from theory.wire.layers import Surroundings
-from theory.wire.pipeline import Registrar
+from theory.wire.pipeline import Registrar, Watches
 from theory.wire.server import STACK, RunningServer, running
 
 _SHAPES = pytest.mark.parametrize("shape", SHAPES)
@@ -273,3 +273,22 @@ async def _each(message: StringValue) -> AsyncIterator[StringValue]:
 async def _hang(text: str, context: Context) -> str:
     await asyncio.Event().wait()
     return text
+
+
+async def test_a_watch_that_arrives_while_the_server_drains_is_ended_too() -> None:
+    watches = Watches()
+    watches.drain()
+    call = Call("/test.v1.Echo/WatchAll", 0, SequenceIds())
+
+    async def watch() -> None:
+        remove = watches.add(call)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            remove()
+
+    watching = asyncio.create_task(watch())
+    await asyncio.wait([watching])
+    assert watching.cancelled()
+    assert isinstance(call.failure, Unavailable)
+    assert call.ended
