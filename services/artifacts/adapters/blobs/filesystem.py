@@ -95,18 +95,19 @@ class FilesystemBlobs:
         try:
             while self._waiting:
                 batches, self._waiting = self._waiting, []
-                blobs = [blob for batch in batches for blob in batch.blobs]
                 try:
-                    outcomes = await _run(self._writes, self._put, blobs)
-                except TheoryError as error:
-                    outcomes = [error] * len(blobs)
-                left = iter(outcomes)
-                for batch in batches:
-                    batch.answer([next(left) for _ in batch.blobs])
+                    outcomes = await _run(self._writes, self._put, [blob for each in batches for blob in each.blobs])
+                except BaseException as error:
+                    for batch in batches:
+                        batch.fail(error)
+                    if not isinstance(error, Exception):
+                        raise
+                else:
+                    left = iter(outcomes)
+                    for batch in batches:
+                        batch.answer([next(left) for _ in batch.blobs])
         finally:
             self._putting = None
-            for batch in self._waiting:  # only where this task was cancelled: the process ends
-                batch.outcomes.cancel()
 
     def _put(self, blobs: Sequence[tuple[Cid, bytes]]) -> list[TheoryError | None]:
         outcome_by_cid: dict[Cid, TheoryError | None] = {}
@@ -175,6 +176,12 @@ class _Batch:
     def answer(self, outcomes: list[TheoryError | None]) -> None:
         if not self.outcomes.done():  # whoever asked may have gone away
             self.outcomes.set_result(outcomes)
+
+    def fail(self, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):  # the process ends
+            self.outcomes.cancel()
+        elif not self.outcomes.done():
+            self.outcomes.set_exception(error)
 
 
 class _Closable:

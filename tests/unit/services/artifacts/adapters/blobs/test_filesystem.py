@@ -89,6 +89,20 @@ async def test_a_caller_that_went_away_does_not_hold_up_the_others(blobs: Filesy
     assert await blobs.missing([ONE, Cid.of(b"two")]) == set()
 
 
+async def test_what_breaks_in_a_batch_reaches_everyone_in_it_and_nobody_after(
+    blobs: FilesystemBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BlobDirectory, "publish", broken)
+        puts = (blobs.put_many([(Cid.of(data), data)]) for data in (b"one", b"two"))
+        ended = await asyncio.gather(*puts, return_exceptions=True)
+    assert [type(each) for each in ended] == [ZeroDivisionError] * 2
+    assert await blobs.put_many([(ONE, b"one")]) == [None]
+
+
 async def test_a_cancelled_upload_closes_its_file_only_when_its_thread_is_done(
     blobs: FilesystemBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
