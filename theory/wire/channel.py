@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar, cast
 
 import grpc
 
-from theory.core.errors import NotReady
+from theory.core.errors import NotReady, Unavailable
 from theory.core.ids import IdSource, SystemIds
 from theory.wire.address import Address
 from theory.wire.context import current_call
@@ -21,6 +21,9 @@ STREAM_TIMEOUT_S = 900.0
 
 _HANDED_DOWN = 0.95
 _Response = TypeVar("_Response")
+
+# What gRPC itself says of an upload whose server died in the middle.
+_BROKEN_WHILE_SENDING = "Internal error from Core"
 _Metadata = tuple[tuple[str, str], ...]
 
 
@@ -63,22 +66,25 @@ async def send(
         # Written here, one by one: given the generator, gRPC would turn what it raises into a cancellation.
         async with aclosing(requests):
             async for request in requests:
-                if not await _written(running, request):
+                if not await _done(running.write(request)):
                     break
-        if not running.done():
-            await running.done_writing()
+            else:
+                await _done(running.done_writing())
         return cast("_Response", await running)
     except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.INTERNAL and error.details() == _BROKEN_WHILE_SENDING:
+            message = "the connection broke while sending"
+            raise Unavailable("SERVICE_UNREACHABLE", message, url=url_of(method)) from None
         raise from_rpc_error(error, url=url_of(method)) from None
     finally:
         running.cancel()
 
 
-async def _written(running: Any, request: object) -> bool:
+async def _done(writing: Awaitable[None]) -> bool:
     """Whether the server still wanted it; if not, its answer says why."""
     try:
-        await running.write(request)
-    except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        await writing
+    except (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
         return False
     return True
 

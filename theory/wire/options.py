@@ -27,6 +27,8 @@ NOT_IDEMPOTENT: tuple[tuple[str, str], ...] = (
     ("theory.api.resources.v1.KVService", "Incr"),
     ("theory.api.resources.v1.QueueService", "Consume"),
     ("theory.api.ledger.v1.LedgerService", "Claim"),
+    # Harmless to repeat, but gRPC's own buffer for repeating a stream has aborted the process (buffered_call.cc).
+    ("theory.api.artifacts.v1.ArtifactsService", "UploadBlob"),
 )
 """Methods that gRPC must not send twice: a repeat adds again, hands out other messages, or issues another epoch."""
 
