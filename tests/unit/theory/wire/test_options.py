@@ -2,6 +2,7 @@
 
 import json
 
+from theory.api.artifacts.v1 import artifacts_pb2
 from theory.api.ledger.v1 import ledger_pb2
 from theory.api.resources.v1 import kv_pb2, queue_pb2
 from theory.wire.options import CHANNEL_OPTIONS, NOT_IDEMPOTENT, SERVER_OPTIONS, service_config
@@ -10,7 +11,7 @@ from theory.wire.options import CHANNEL_OPTIONS, NOT_IDEMPOTENT, SERVER_OPTIONS,
 def test_methods_that_must_not_be_sent_twice_exist() -> None:
     services = {
         each.full_name: {method.name for method in each.methods}
-        for file in (ledger_pb2.DESCRIPTOR, kv_pb2.DESCRIPTOR, queue_pb2.DESCRIPTOR)
+        for file in (artifacts_pb2.DESCRIPTOR, ledger_pb2.DESCRIPTOR, kv_pb2.DESCRIPTOR, queue_pb2.DESCRIPTOR)
         for each in file.services_by_name.values()
     }
     assert all(method in services[service] for service, method in NOT_IDEMPOTENT)
