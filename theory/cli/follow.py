@@ -9,7 +9,7 @@ from theory.cli.output import Cell, Output
 from theory.cli.progress import Progress
 from theory.cli.session import Session
 from theory.cli.summary import STYLE_BY_STATE, failure_text, tell, why
-from theory.cli.text import duration, usd
+from theory.cli.text import counted, duration, usd
 from theory.core.clock import Clock, SystemClock
 from theory.core.execution import ExecutionState, PlanState
 from theory.core.jcs import JSON
@@ -87,7 +87,7 @@ async def _follow_live(theory: Theory, progress: Progress, output: Output) -> No
 
 async def _follow_lines(theory: Theory, progress: Progress, output: Output, *, records: bool) -> None:
     plan = progress.plan
-    output.line(f"plan {plan.plan_id} ({plan.name}): {plan.execution_count} executions")
+    output.line(f"plan {plan.plan_id} ({plan.name}): {counted(plan.execution_count, 'execution')}")
 
     def away(error: Exception) -> None:
         output.note(f"the executor does not answer ({error}); the plan goes on, attaching again")

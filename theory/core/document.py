@@ -1,6 +1,7 @@
 """Reading a plain document field by field, so that what is wrong with it is said with the path of the field."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TypeVar, cast
 
 from theory.core.errors import Invalid, TheoryError, shown
@@ -21,7 +22,7 @@ class Fields:
         self._reason = reason
         self._at = at
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise Invalid(reason, "an object with names for its fields is expected", field=at or "$")
+            raise Invalid(reason, f"an object with named fields is expected, not {_kind(value)}", field=at or "$")
         self._value = cast("Mapping[str, JSON]", value)
 
     @property
@@ -43,7 +44,9 @@ class Fields:
     def only(self, *names: str) -> None:
         """Refuse every field but these: a misspelt name must not pass for an absent one."""
         if stray := sorted(self._value.keys() - set(names)):
-            raise self.refusal(f"there is no such field; known are {', '.join(names)}", shown(stray[0]))
+            name = shown(stray[0])
+            meant = [f"did you mean {close}?" for close in get_close_matches(name, names, n=1)]
+            raise self.refusal(" ".join(["there is no such field:", *meant, "known are", ", ".join(names)]), name)
 
     def get(self, name: str, kind: type[T], default: D) -> T | D:
         """A text, a whole number or a truth value; `default` where it is absent."""
@@ -52,7 +55,7 @@ class Fields:
             return default
         # JSON's true is no number, though Python's is.
         if type(value) is not kind:
-            raise self.refusal(f"{_WORD_BY_TYPE[kind]} is expected", name)
+            raise self.refusal(f"{_WORD_BY_TYPE[kind]} is expected, not {_kind(value)}", name)
         return value
 
     def need(self, name: str, kind: type[T]) -> T:
@@ -117,7 +120,7 @@ class Fields:
     def _parsed_item(self, name: str, at: int, item: JSON, parse: Callable[[str], V]) -> V:
         place = f"{name}[{at}]"
         if not isinstance(item, str):
-            raise self.refusal("a text is expected", place)
+            raise self.refusal(f"a text is expected, not {_kind(item)}", place)
         return self.checked(place, parse, item)
 
     def _list(self, name: str) -> Iterable[tuple[int, JSON]]:
@@ -125,8 +128,22 @@ class Fields:
         if value is None:
             return ()
         if not isinstance(value, list | tuple):
-            raise self.refusal("a list is expected", name)
+            raise self.refusal(f"a list is expected, not {_kind(value)}", name)
         return enumerate(value)
 
 
-_WORD_BY_TYPE: Mapping[type, str] = {str: "a text", int: "a whole number", bool: "true or false"}
+_WORD_BY_TYPE: Mapping[type, str] = {
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    float: "a fraction",
+    list: "a list",
+    tuple: "a list",
+    dict: "an object",
+    type(None): "null",
+}
+
+
+def _kind(value: object) -> str:
+    """What a value of a document is, in a word or two."""
+    return _WORD_BY_TYPE.get(type(value), "something else")

@@ -22,6 +22,8 @@ class Selector:
         try:
             if text.endswith(_BELOW):
                 return cls(PathPrefix.parse(_without_wildcards(text[: -len("**")])))
+            if text.endswith("/"):
+                raise Invalid("SELECTOR_INVALID", "a folder alone selects nothing: add '**'", value=shown(text))
             return cls(WorldPath.parse(_without_wildcards(text)))
         except TheoryError as error:
             message = f"a selector is an exact path or a folder with '/**' behind it: {error.message}"
@@ -104,7 +106,8 @@ def resolve_write_set(entries: Iterable[WriteEntry], write_prefix: PathPrefix | 
     if write_prefix is None:
         return tuple(entry.selector() for entry in declared if entry.prefix is None)
     if not any(entry.prefix is not None and entry.prefix.contains(write_prefix) for entry in declared):
-        message = "a write prefix lies below one of the prefixes that the processor declares"
+        folders = ", ".join(entry.text for entry in declared if entry.prefix is not None) or "none"
+        message = f"a write prefix lies below one of the folders that the processor declares: {folders}"
         raise Invalid("WRITE_PREFIX_REFUSED", message, field="write_prefix", write_prefix=write_prefix.text)
     narrowed = (entry.narrow(write_prefix) for entry in declared)
     # Two declared folders may both contain the prefix; the selector is needed once.

@@ -56,7 +56,7 @@ class _Reader:
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             raise self._refusal("a value is expected", event.start_mark)
         if event.anchor is not None:
-            raise self._refusal("anchors are refused", event.start_mark)
+            raise self._refusal("anchors are refused: write the value out", event.start_mark)
         if event.tag is not None:
             raise self._refusal("tags are refused", event.start_mark)
         if isinstance(event, yaml.ScalarEvent):
@@ -175,7 +175,8 @@ def _decoded(text: bytes | str, source: str) -> str:
     decoded = text if isinstance(text, str) else _utf8(text, source)
     if match := _REFUSED(decoded):
         name = _NAME_BY_CHARACTER.get(match[0]) or f"the character U+{ord(match[0]):04X}"
-        raise _invalid(f"{name} is refused", source, *_place(decoded, match.start()))
+        advice = ": indent with spaces" if match[0] == "\t" else ""
+        raise _invalid(f"{name} is refused{advice}", source, *_place(decoded, match.start()))
     if len(decoded.encode()) > MAX_BYTES:
         raise _too_long(source)
     return decoded

@@ -185,9 +185,10 @@ def _file(fields: Fields) -> PlanFile:
 def _source(targets: Fields, name: str) -> FileSource:
     target = targets.checked(name, _target, name)
     value = targets.raw(name)
-    patterns = (value,) if isinstance(value, str) else targets.texts(name, str)
+    several = isinstance(value, list | tuple)
+    patterns = targets.texts(name, str) if several else (value,) if isinstance(value, str) else ()
     if not patterns or "" in patterns:
-        raise targets.refusal("a file name or a pattern is expected", name)
+        raise targets.refusal("the name of a file, a pattern, or a list of them is expected", name)
     if isinstance(target, WorldPath) and len(patterns) > 1:
         raise targets.refusal("one path takes one file; several go to a folder, which ends in '/'", name)
     return FileSource(target, patterns)

@@ -83,6 +83,37 @@ def test_what_is_no_object_is_refused(value: object) -> None:
         Fields(value, reason="PLAN_INVALID")
 
 
+@pytest.mark.parametrize(
+    ("read", "sentence"),
+    [
+        (lambda fields: fields.need("number", str), "a text is expected, not a whole number"),
+        (lambda fields: fields.need("text", int), "a whole number is expected, not a text"),
+        (lambda fields: fields.need("yes", int), "a whole number is expected, not true or false"),
+        (lambda fields: fields.need("real", int), "a whole number is expected, not a fraction"),
+        (lambda fields: fields.objects("inner"), "a list is expected, not an object"),
+        (lambda fields: fields.object("inner").object("list"), "an object with named fields is expected, not a list"),
+        (lambda fields: fields.object("inner").objects("texts"), "an object with named fields is expected, not a text"),
+        (lambda fields: fields.object("inner").texts("list", str), "a text is expected, not an object"),
+        (lambda _: Fields(None, reason="SPEC_INVALID"), "an object with named fields is expected, not null"),
+    ],
+)
+def test_a_complaint_says_what_was_found(fields: Fields, read: Callable[[Fields], object], sentence: str) -> None:
+    with refused(Invalid, "SPEC_INVALID") as caught:
+        read(fields)
+    assert caught.value.message == sentence
+
+
+def test_a_misspelt_field_is_told_from_one_that_means_nothing() -> None:
+    known = ("processor", "inputs", "needs")
+    with refused(Invalid, "PLAN_INVALID", field="processer") as caught:
+        Fields({"processer": "a@1"}, reason="PLAN_INVALID").only(*known)
+    expected = "there is no such field: did you mean processor? known are processor, inputs, needs"
+    assert caught.value.message == expected
+    with refused(Invalid, "PLAN_INVALID", field="xyz") as caught:
+        Fields({"xyz": 1}, reason="PLAN_INVALID").only(*known)
+    assert caught.value.message == "there is no such field: known are processor, inputs, needs"
+
+
 def test_known_fields_are_let_through(fields: Fields) -> None:
     fields.only(*DOCUMENT, "another")
 

@@ -135,3 +135,18 @@ def test_without_a_prefix_only_exact_files_are_left() -> None:
 def test_a_prefix_outside_of_what_is_declared_is_refused(prefix: str) -> None:
     with refused(Invalid, "WRITE_PREFIX_REFUSED", field="write_prefix", write_prefix=prefix):
         resolve_write_set(_entries("/artifacts/text/", "/artifacts/meta.json"), PathPrefix.parse(prefix))
+
+
+def test_a_refused_prefix_comes_with_those_that_are_declared() -> None:
+    with refused(Invalid, "WRITE_PREFIX_REFUSED") as caught:
+        resolve_write_set(_entries("/artifacts/a/", "/artifacts/m", "/artifacts/b/"), PathPrefix.parse("/artifacts/c/"))
+    assert caught.value.message.endswith("that the processor declares: /artifacts/a/, /artifacts/b/")
+    with refused(Invalid, "WRITE_PREFIX_REFUSED") as caught:
+        resolve_write_set(_entries("/artifacts/m"), PathPrefix.parse("/artifacts/c/"))
+    assert caught.value.message.endswith("that the processor declares: none")
+
+
+def test_a_folder_alone_is_no_selector_and_the_sentence_says_what_is() -> None:
+    with refused(Invalid, "SELECTOR_INVALID", value="/artifacts/a/") as caught:
+        Selector.parse("/artifacts/a/")
+    assert caught.value.message.endswith("a folder alone selects nothing: add '**'")

@@ -116,3 +116,9 @@ def _typed(value: object) -> object:
     if isinstance(value, list):
         return [_typed(item) for item in value]
     return type(value).__name__, value
+
+
+def test_a_tab_is_refused_with_what_to_do() -> None:
+    with pytest.raises(Invalid) as caught:
+        strict_yaml.load("name: a\n\tb: c\n", source="plan.yaml")
+    assert caught.value.message == "a tab is refused: indent with spaces"
