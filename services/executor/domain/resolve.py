@@ -142,7 +142,7 @@ class Resolver:
             prefix = selector.target
             found = await patiently(self._clock, lambda: self._list(plan, prefix))
         if not found:
-            message = f"nothing in the world matches what the transition reads: {text}"
+            message = f"nothing in the world is at {text}: does the transition need the one that writes it?"
             raise NotFound("READ_UNRESOLVED", message, selector=text)
         return found
 

@@ -24,7 +24,7 @@ from services.executor.ports import (
 from theory.core import jcs
 from theory.core.clock import Clock
 from theory.core.context import ExpandedContext, ProcessorResult
-from theory.core.errors import Conflict, TheoryError, Unavailable
+from theory.core.errors import Conflict, Corrupt, TheoryError
 from theory.core.execution import Failure
 from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.spec import RegistrySnapshot
@@ -106,7 +106,8 @@ class Runs:
             result = await runtime.invoke(record.processor.text, context, image_digest=attempt.image_digest)
             self._reach("exited")
             if result.outcome is not AttemptOutcome.SUCCEEDED:
-                return Ended(result.outcome, None, _failure_of(result), result)
+                timeout_s = snapshot.get_processor(record.processor).runtime.timeout_s
+                return Ended(result.outcome, None, _failure_of(result, timeout_s), result)
             collected = await patiently(self._clock, lambda: self._collect(place, context))
             if collected is None:
                 failure = Failure("ATTEMPT_LOST", "its place is gone, and with it what the processor wrote", {})
@@ -195,7 +196,7 @@ class Runs:
         async with AsyncExitStack() as opening:
             try:
                 tree = await opening.enter_async_context(self._places.written(place))
-            except Unavailable:
+            except Corrupt:
                 return None
             return await collect(tree, context.write_set_resolved, self._world)
 
@@ -208,10 +209,10 @@ class Runs:
         await patiently(self._clock, lambda: predicates.check(processor.success, view, snapshot, names))
 
 
-def _failure_of(result: ProcessorResult) -> Failure:
+def _failure_of(result: ProcessorResult, timeout_s: int) -> Failure:
     match result.outcome:
         case AttemptOutcome.TIMED_OUT:
-            return Failure("PROCESSOR_TIMED_OUT", result.message, {})
+            return Failure("PROCESSOR_TIMED_OUT", result.message, {"timeout_s": str(timeout_s)})
         case AttemptOutcome.OOM:
             return Failure("PROCESSOR_OOM", result.message, {})
         case AttemptOutcome.LOST:

@@ -172,7 +172,8 @@ def _check_budget(
         asked = predicates.required_usd_micro(processor.admission)
         required = policy.default_required_usd_micro if asked is None else asked
         if required > budget and not processor.runtime.read_only_tool:
-            message = f"{step.processor} asks for {required} micro-USD, the plan may spend {budget}: raise its budget"
+            way = "raise its budget" if required <= policy.max_usd_micro else f"its policy {policy.id} allows no more"
+            message = f"{step.processor} asks for {required} micro-USD, the plan may spend {budget}: {way}"
             raise NotReady(
                 "BUDGET_INSUFFICIENT",
                 message,

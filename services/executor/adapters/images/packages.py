@@ -85,7 +85,7 @@ def _command(work: Path, target: Target) -> list[str]:
     return [
         *(sys.executable, "-m", "uv", "pip", "install", "--target", str(work / "site"), *target.options()),
         # Wheels alone, by hash alone: nothing of a package runs here, and nobody can swap one.
-        *("--require-hashes", "--only-binary", ":all:", "--no-progress", "--color", "never", "--link-mode", "copy"),
+        *("--require-hashes", "--only-binary", ":all:", "--quiet", "--color", "never", "--link-mode", "copy"),
         *("--requirements", str(work / "requirements.txt")),
     ]
 

@@ -48,7 +48,7 @@ class Tally:
             sentence = f"makes the outputs larger than {self._limits.max_bytes} bytes"
             raise _refused(relative, "too_large", sentence)
         if self._files > self._limits.max_files + 1:
-            raise _refused(relative, "too_many_files", f"is more than {self._limits.max_files} files")
+            raise _refused(relative, "too_many_files", f"makes the outputs more than {self._limits.max_files} files")
 
 
 class OutputTree:

@@ -1,9 +1,13 @@
 """Results in the canonical form, the same for every runtime that runs something."""
 
+import signal
 from datetime import datetime
 
 from theory.core.context import ProcessorResult
 from theory.core.receipt import AttemptOutcome
+
+_SIGNALLED = 128
+_SIGNALS = frozenset(map(int, signal.Signals))
 
 
 def ended(  # the facts of one end, by name
@@ -32,7 +36,7 @@ def ended(  # the facts of one end, by name
     elif exit_code is None:
         outcome, message = AttemptOutcome.LOST, "nobody saw how the processor ended"
     elif exit_code:
-        outcome, message = AttemptOutcome.FAILED, f"the processor ended with exit code {exit_code}"
+        outcome, message = AttemptOutcome.FAILED, f"the processor ended with exit code {exit_code}{_signal(exit_code)}"
     return ProcessorResult(
         outcome=outcome,
         exit_code=exit_code,
@@ -58,3 +62,9 @@ def never_ran(outcome: AttemptOutcome, message: str) -> ProcessorResult:
         cpu_s_milli=0,
         message=message,
     )
+
+
+def _signal(exit_code: int) -> str:
+    """What shells and engines mean by an exit code above 128; a processor may have chosen it itself."""
+    number = exit_code - _SIGNALLED
+    return f" (128 + {signal.Signals(number).name})" if number in _SIGNALS else ""

@@ -56,6 +56,13 @@ async def test_an_end_that_is_no_success_has_a_reason(theory: Embedded, outcome:
     assert receipt.document.get("exit_code") == act.exit_code
 
 
+async def test_an_attempt_that_took_too_long_says_how_long_it_had(theory: Embedded) -> None:
+    theory.runtime.scripts["step"] = failing(AttemptOutcome.TIMED_OUT)
+    ran = await theory.run_plan(plan(step()))
+    assert ran["step"].failure is not None
+    assert ran["step"].failure.metadata == {"timeout_s": "60"}
+
+
 async def test_a_bug_of_a_runtime_ends_that_attempt_alone(theory: Embedded) -> None:
     theory.runtime.scripts["a"] = Act(raises=ValueError("a bug with a /host/path"))
     ran = await theory.run_plan(plan(step("a"), step("b")))

@@ -124,6 +124,12 @@ async def test_a_budget_that_cannot_pay_for_one_step_is_refused(theory: Embedded
     assert error.metadata == expected
 
 
+async def test_a_step_that_its_policy_can_never_pay_for_says_so(theory: Embedded) -> None:
+    await theory.publish(tool("test/dearest@1", admission=[asks(1_000_001)]))
+    error = await _refused(theory, plan(step(processor="test/dearest@1")), NotReady, "BUDGET_INSUFFICIENT")
+    assert error.message.endswith("the plan may spend 1000000: its policy once@1 allows no more")
+
+
 async def test_a_budget_that_cannot_pay_the_policys_default_is_refused(theory: Embedded) -> None:
     await theory.publish(policy("usual@1", budget={"default_required_usd_micro": 50}))
     await _refused(

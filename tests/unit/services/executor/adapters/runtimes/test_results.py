@@ -39,6 +39,24 @@ def test_the_outcome(exit_code: int | None, oom: bool, stopped: str | None, outc
     assert "secret words" not in result.message
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "told"),
+    [(1, "1"), (128, "128"), (137, "137 (128 + SIGKILL)"), (139, "139 (128 + SIGSEGV)"), (255, "255")],
+)
+def test_an_exit_code_that_stands_for_a_signal_names_it(exit_code: int, told: str) -> None:
+    result = ended(
+        exit_code=exit_code,
+        oom=False,
+        stopped=None,
+        timeout_s=5,
+        started_at=None,
+        finished_at=None,
+        cpu_s_milli=0,
+        logs_tail="",
+    )
+    assert result.message == f"the processor ended with exit code {told}"
+
+
 def test_what_never_ran_has_no_exit_code() -> None:
     result = never_ran(AttemptOutcome.LOST, "gone")
     assert (result.outcome, result.exit_code, result.message) == (AttemptOutcome.LOST, None, "gone")
