@@ -9,7 +9,7 @@ import grpc
 from theory.api.executor.v1 import executor_pb2
 from theory.api.executor.v1.executor_pb2_grpc import ExecutorServiceStub
 from theory.core.clock import Clock, SystemClock
-from theory.core.errors import TheoryError, Unavailable
+from theory.core.errors import Invalid, TheoryError, Unavailable
 from theory.core.ids import ExecutionId, IdSource, PlanId, RequestId, SystemIds
 from theory.core.plan import PlanSpec
 from theory.sdk.plan_messages import (
@@ -21,6 +21,7 @@ from theory.sdk.plan_messages import (
 )
 from theory.sdk.views import ExecutionView, ExecutorCapabilities, PlanChange, PlanView
 from theory.wire.channel import call, stream
+from theory.wire.options import MESSAGE_BYTES
 
 PATIENCE_S = 60.0
 """How long a watch goes on asking while nothing answers."""
@@ -47,13 +48,17 @@ class ExecutorClient:
     async def submit(self, spec: PlanSpec, request_id: RequestId | None = None) -> PlanView:
         """Record a plan whose files are uploaded; the work goes on by itself.
 
-        Idempotent by `request_id`; without one each call is a new plan. `Invalid` with `field`; `NotFound`
+        Idempotent by `request_id`; without one each call is a new plan. `Invalid` with `field`, also for a plan that is
+        larger than a message; `NotFound`
         (`SPEC_UNKNOWN`, `BLOB_UNKNOWN`, `SECRET_UNKNOWN`); `NotReady` (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`,
         `BUDGET_INSUFFICIENT`); `AlreadyExists` (`REQUEST_ID_TAKEN`).
         """
         request = executor_pb2.SubmitPlanRequest(
             request_id=(request_id or self._ids.request_id()).text, spec=spec_to_proto(spec)
         )
+        if (size := request.ByteSize()) > MESSAGE_BYTES:
+            sentence = f"the plan takes {size} bytes, and a message has at most {MESSAGE_BYTES}: submit it in parts"
+            raise Invalid("PLAN_INVALID", sentence, field="$")
         response = await call(self._stub.SubmitPlan, request, timeout_s=SUBMIT_TIMEOUT_S)
         return plan_from_proto(response.plan)
 

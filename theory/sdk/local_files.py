@@ -47,6 +47,8 @@ def _files(target: WorldPath | PathPrefix, pattern: str, base: Path, field: str)
     names = list(_names(pattern, base))
     if not names:
         message = f"no file matches {pattern}, looked for in {_shown(base)}"
+        if (base / pattern).is_dir():
+            message = f"{pattern} is a folder: write {pattern.rstrip('/')}/* for the files in it"
         raise NotFound("FILE_UNKNOWN", message, source=shown(pattern), field=field)
     if isinstance(target, WorldPath) and len(names) > 1:
         sentence = f"one path takes one file, and {pattern} matches {len(names)}: write a folder, which ends in '/'"

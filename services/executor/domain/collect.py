@@ -20,6 +20,7 @@ MAX_RESULT_BYTES = 64 * 1024
 SMALL_BYTES = 1024 * 1024
 """Files up to this size are read whole and share RPCs; larger ones are streamed."""
 _GATHERED_BYTES = 8 * SMALL_BYTES
+_OUTSIDE = frozenset({"facet", "below_facet"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,9 @@ def _path_of(relative: str) -> WorldPath:
     try:
         return WorldPath.parse(f"/{relative}")
     except TheoryError as error:
-        message = "outputs lie below artifacts/ and bear canonical names"
-        raise _refused(relative, error.metadata.get("rule", "path"), message) from error
+        rule = error.metadata.get("rule", "path")
+        message = "outputs lie below artifacts/" if rule in _OUTSIDE else error.message
+        raise _refused(relative, rule, message) from error
 
 
 def _result(each: CollectedFile) -> Mapping[str, JSON]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.theory.sdk.servicer import PLAN, ScriptedExecutor, change, execution, for_ever, plan
 from theory.core.clock import FakeClock
-from theory.core.errors import NotFound, Unavailable
+from theory.core.errors import Invalid, NotFound, Unavailable
 from theory.core.execution import PlanState
 from theory.core.ids import ExecutionId, PlanId, RequestId, SequenceIds
 from theory.core.plan import PlanSpec
@@ -37,6 +37,17 @@ async def client(executor: ScriptedExecutor, clock: FakeClock) -> AsyncIterator[
 
 async def _watched(client: ExecutorClient, after_seq: int = 0) -> list[PlanChange]:
     return [each async for each in client.watch(_ID, after_seq)]
+
+
+async def test_a_plan_that_no_message_holds_is_refused_before_it_is_sent(
+    client: ExecutorClient, executor: ScriptedExecutor
+) -> None:
+    items = [{"text": "x" * 200_000} for _ in range(50)]
+    document = {"name": "big", "transitions": [{"id": "probe", "processor": "media/probe@1", "for_each": items}]}
+    with pytest.raises(Invalid) as caught:
+        await client.submit(PlanSpec.parse(document))
+    assert (caught.value.reason, caught.value.metadata) == ("PLAN_INVALID", {"field": "$"})
+    assert "at most 8388608: submit it in parts" in caught.value.message
 
 
 async def test_a_watch_ends_with_the_plan(client: ExecutorClient, executor: ScriptedExecutor) -> None:

@@ -61,8 +61,9 @@ def test_a_pattern_that_matches_nothing_is_told_with_its_place(folder: Path) -> 
 
 
 def test_a_folder_is_no_file(folder: Path) -> None:
-    with pytest.raises(NotFound):
-        _paths(folder, "/artifacts/in/", "../photos")
+    with pytest.raises(NotFound) as caught:
+        _paths(folder, "/artifacts/in/", "../photos/")
+    assert caught.value.message == "../photos/ is a folder: write ../photos/* for the files in it"
 
 
 def test_several_files_for_one_path_are_refused(folder: Path) -> None:

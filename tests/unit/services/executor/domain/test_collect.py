@@ -109,6 +109,19 @@ async def test_a_name_that_is_no_world_path_is_refused_and_never_repaired(
     assert (caught.value.reason, caught.value.metadata["rule"]) == ("OUTPUT_REFUSED", rule)
 
 
+@pytest.mark.parametrize(
+    ("relative", "sentence"),
+    [
+        ("stray.txt", "stray.txt: outputs lie below artifacts/"),
+        (f"{_OUT}/Upper", f"{_OUT}/Upper: a world path must be lowercase"),
+    ],
+)
+async def test_a_refused_name_says_what_is_wrong_with_it(theory: Embedded, relative: str, sentence: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        await _collect(theory, {relative: b""})
+    assert caught.value.message == sentence
+
+
 async def test_names_beyond_ascii_are_fine(theory: Embedded) -> None:
     [output] = (await _collect(theory, {f"{_OUT}/été à 東京.txt": b"x"})).outputs
     assert output.path.name == "été à 東京.txt"
