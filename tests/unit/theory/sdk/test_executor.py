@@ -10,6 +10,7 @@ from theory.core.clock import FakeClock
 from theory.core.errors import Invalid, NotFound, Unavailable
 from theory.core.execution import PlanState
 from theory.core.ids import ExecutionId, PlanId, RequestId, SequenceIds
+from theory.core.jcs import JSON
 from theory.core.plan import PlanSpec
 from theory.sdk.executor import ExecutorClient
 from theory.sdk.views import PlanChange
@@ -42,10 +43,10 @@ async def _watched(client: ExecutorClient, after_seq: int = 0) -> list[PlanChang
 async def test_a_plan_that_no_message_holds_is_refused_before_it_is_sent(
     client: ExecutorClient, executor: ScriptedExecutor
 ) -> None:
-    items = [{"text": "x" * 200_000} for _ in range(50)]
-    document = {"name": "big", "transitions": [{"id": "probe", "processor": "media/probe@1", "for_each": items}]}
+    items: list[JSON] = [{"text": "x" * 200_000} for _ in range(50)]
+    transition: JSON = {"id": "probe", "processor": "media/probe@1", "for_each": items}
     with pytest.raises(Invalid) as caught:
-        await client.submit(PlanSpec.parse(document))
+        await client.submit(PlanSpec.parse({"name": "big", "transitions": [transition]}))
     assert (caught.value.reason, caught.value.metadata) == ("PLAN_INVALID", {"field": "$"})
     assert "at most 8388608: submit it in parts" in caught.value.message
 
