@@ -1,5 +1,6 @@
 """All five services in this process, behind one socket, with the clock, the runtimes and the faults of a test."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -132,6 +133,13 @@ class Embedded:
     async def events(self, plan_id: PlanId) -> list[Event]:
         """The chain of a plan."""
         return [event async for page in self.theory.ledger.events(plan_id.text) for event in page.events]
+
+    async def until_events(self, plan_id: PlanId, kind: str, count: int) -> list[Event]:
+        """The events of one kind, once there are so many: those of direct writes follow a little later."""
+        async with asyncio.timeout(10):
+            while len(found := [each for each in await self.events(plan_id) if each.kind == kind]) < count:
+                continue
+        return found
 
     async def check(self, plan_id: PlanId) -> None:
         """The plan's chain, receipts and account must agree."""

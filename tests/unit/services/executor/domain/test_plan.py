@@ -80,9 +80,8 @@ async def test_a_need_is_released_by_the_commit_and_not_before(theory: Embedded)
 async def test_files_are_bound_before_the_first_transition(theory: Embedded) -> None:
     ran = await theory.run_plan(plan(step(reads=["/artifacts/inputs/**"]), files=await theory.upload(a=b"a", b=b"b")))
     assert theory.faults.calls.index("world.bind_files") < theory.faults.calls.index("ledger.claim")
-    kinds = [event.kind for event in await theory.events(ran.plan.plan_id)]
-    assert kinds[:2] == ["budget.opened", "plan.submitted"]
-    assert kinds.count("artifact.written") == 3
+    await theory.until_events(ran.plan.plan_id, "artifact.written", 3)
+    assert [event.kind for event in await theory.events(ran.plan.plan_id)][:2] == ["budget.opened", "plan.submitted"]
     bound = [each.path.text async for each in theory.theory.artifacts.list(ran.plan.world)]
     assert bound[:2] == ["/artifacts/inputs/a", "/artifacts/inputs/b"]
 
