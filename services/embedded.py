@@ -14,6 +14,8 @@ from services.registry.config import RegistryConfig
 from services.resources import assembly as resources
 from services.resources.config import ResourcesConfig
 from services.settings import EmbeddedSettings
+from theory.core.errors import TheoryError
+from theory.wire.server import ServiceUnit
 
 
 def assemblies(shared: EmbeddedSettings, reach: Callable[[str], None] = lambda _: None) -> Sequence[Assemble]:
@@ -23,9 +25,21 @@ def assemblies(shared: EmbeddedSettings, reach: Callable[[str], None] = lambda _
     """
     home, url = shared.home, shared.url
     return [
-        lambda: ledger.assemble(LedgerConfig.embedded(home, url)),
-        lambda: registry.assemble(RegistryConfig.embedded(home, url)),
-        lambda: artifacts.assemble(ArtifactsConfig.embedded(home, url)),
-        lambda: resources.assemble(ResourcesConfig.embedded(home, url)),
-        lambda: executor.assemble(ExecutorConfig.embedded(home, url), reach=reach),
+        _named("ledger", lambda: ledger.assemble(LedgerConfig.embedded(home, url))),
+        _named("registry", lambda: registry.assemble(RegistryConfig.embedded(home, url))),
+        _named("artifacts", lambda: artifacts.assemble(ArtifactsConfig.embedded(home, url))),
+        _named("resources", lambda: resources.assemble(ResourcesConfig.embedded(home, url))),
+        _named("executor", lambda: executor.assemble(ExecutorConfig.embedded(home, url), reach=reach)),
     ]
+
+
+def _named(service: str, assemble: Assemble) -> Assemble:
+    """`assemble`, where an error says which of the five cannot start."""
+
+    async def assembled() -> ServiceUnit:
+        try:
+            return await assemble()
+        except TheoryError as error:
+            raise type(error)(error.reason, f"{service}: {error.message}", **error.metadata) from error
+
+    return assembled

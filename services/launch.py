@@ -55,14 +55,20 @@ def _make_home(home: Path) -> None:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        message = f"THEORY_HOME cannot be used: {home}: {error.strerror}"
-        raise Invalid("CONFIG_INVALID", message) from error
+        raise _unusable(home, error) from error
+
+
+def _unusable(home: Path, error: OSError) -> Invalid:
+    return Invalid("CONFIG_INVALID", f"THEORY_HOME cannot be used: {home}: {error.strerror}")
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the lock of one service of a home; the kernel gives it back however this process ends."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(path.parent, error) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -76,7 +76,7 @@ class ServiceSettings(BaseSettings):
             return cls(_env_prefix=prefix, **(given or {}))  # type: ignore[arg-type]  # pydantic checks the fields
         except ValidationError as error:
             wrong = [f"{cls._variable(str(each['loc'][0]))}: {each['msg']}" for each in error.errors()]
-            raise Invalid("CONFIG_INVALID", "; ".join(wrong)) from None
+            raise Invalid("CONFIG_INVALID", "; ".join(wrong).replace("Value error, ", "")) from None
 
     @classmethod
     def embedded(cls, home: Path, url: str) -> Self:

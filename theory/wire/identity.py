@@ -136,4 +136,7 @@ def _read(path: Path) -> bytes:
         status = os.fstat(file.fileno())
         if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid not in (os.geteuid(), 0):
             raise Denied("FILE_NOT_PRIVATE", f"others can read the service key: chmod 600 {path}", path=str(path))
-        return file.read(_KEY_BYTES + 1)
+        key = file.read(_KEY_BYTES + 1)
+    if len(key) != _KEY_BYTES:
+        raise Invalid("CONFIG_INVALID", f"this is no service key: remove {path}, and the next start makes one")
+    return key

@@ -1,5 +1,6 @@
 """Where a server listens: a private unix socket that is nobody else's, or a TCP port that is nobody else's."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -42,6 +43,7 @@ class Listener:
         if self._address.path is not None:
             self._open_socket(server, self._address.path)
         else:
+            _refuse_unless_free(self._address, self.url)
             port = self._bound(server, self._address.authority)
             host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
             self.url = f"grpc://{host}:{port}"
@@ -64,8 +66,12 @@ class Listener:
         self.close()
 
     def _open_socket(self, server: grpc.aio.Server, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = _locked(path, self.url)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unusable(self.url, error) from error
+        self._lock = _locked(lock, self.url)
         _remove_stale(path, self.url)
         mask = os.umask(0o177)  # the socket is private from its first moment
         try:
@@ -81,8 +87,7 @@ class Listener:
             raise _taken(self.url) from error
 
 
-def _locked(path: Path, url: str) -> int:
-    lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+def _locked(lock: int, url: str) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -108,6 +113,23 @@ def _remove_stale(path: Path, url: str) -> None:
             raise _taken(url) from error
         else:
             raise _taken(url)
+
+
+def _refuse_unless_free(address: Address, url: str) -> None:
+    """Refuse a port that cannot be had, and say why; gRPC knows no reasons, and logs some lines of its own."""
+    try:
+        places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, place = places[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what a server left behind is in nobody's way
+            probe.bind(place)
+            probe.listen()
+    except OSError as error:
+        raise (_taken(url) if error.errno == errno.EADDRINUSE else _unusable(url, error)) from error
+
+
+def _unusable(url: str, error: OSError) -> Invalid:
+    return Invalid("URL_INVALID", f"nothing can listen at this address: {error.strerror}", url=url)
 
 
 def _taken(url: str) -> NotReady:

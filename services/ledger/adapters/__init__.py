@@ -18,5 +18,6 @@ async def open_store(url: str) -> LedgerStore:
     """The store that `url` names, ready to use; `Invalid` (`ADAPTER_UNKNOWN`) for a scheme that is not in the table."""
     scheme = url.partition(":")[0]
     if scheme not in MODULE_BY_SCHEME:
-        raise Invalid("ADAPTER_UNKNOWN", f"known schemes: {', '.join(sorted(MODULE_BY_SCHEME))}", scheme=scheme)
+        known = ", ".join(sorted(MODULE_BY_SCHEME))
+        raise Invalid("ADAPTER_UNKNOWN", f"no adapter has the scheme of this URL: known are {known}", scheme=scheme)
     return cast("LedgerStore", await import_module(MODULE_BY_SCHEME[scheme]).open(url))

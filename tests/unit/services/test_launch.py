@@ -71,6 +71,12 @@ def test_a_home_that_cannot_be_made_is_one_line_too(
     ]
 
 
+def test_a_home_that_cannot_be_written_is_one_line_too(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "ledger.lock").mkdir(parents=True)
+    assert _launch() == 1
+    assert capsys.readouterr().err == f"error: THEORY_HOME cannot be used: {home}: Is a directory (CONFIG_INVALID)\n"
+
+
 def test_a_bug_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         _launch(_refusing(ZeroDivisionError()))

@@ -20,5 +20,5 @@ async def open_bindings(url: str, clock: Clock) -> BindingAdapter:
     scheme, _, _ = url.partition(":")
     if scheme not in MODULE_BY_SCHEME:
         known = ", ".join(sorted(MODULE_BY_SCHEME))
-        raise Invalid("ADAPTER_UNKNOWN", f"bindings are kept by one of: {known}", scheme=scheme)
+        raise Invalid("ADAPTER_UNKNOWN", f"no adapter has the scheme of this URL: known are {known}", scheme=scheme)
     return cast("BindingAdapter", await import_module(MODULE_BY_SCHEME[scheme]).open(url, clock))

@@ -19,5 +19,5 @@ async def open_blobs(url: str) -> BlobAdapter:
     scheme, _, _ = url.partition(":")
     if scheme not in MODULE_BY_SCHEME:
         known = ", ".join(sorted(MODULE_BY_SCHEME))
-        raise Invalid("ADAPTER_UNKNOWN", f"blobs are kept by one of: {known}", scheme=scheme)
+        raise Invalid("ADAPTER_UNKNOWN", f"no adapter has the scheme of this URL: known are {known}", scheme=scheme)
     return cast("BlobAdapter", await import_module(MODULE_BY_SCHEME[scheme]).open(url))

@@ -20,5 +20,5 @@ async def open_state(url: str) -> ExecutorState:
     scheme = urlsplit(url).scheme
     if scheme not in MODULE_BY_SCHEME:
         known = ", ".join(sorted(MODULE_BY_SCHEME))
-        raise Invalid("ADAPTER_UNKNOWN", f"known schemes: {known}", scheme=scheme)
+        raise Invalid("ADAPTER_UNKNOWN", f"no adapter has the scheme of this URL: known are {known}", scheme=scheme)
     return cast("ExecutorState", await import_module(MODULE_BY_SCHEME[scheme]).open(url))

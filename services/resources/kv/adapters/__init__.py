@@ -26,6 +26,7 @@ async def open_store(url: str, *, clock: Clock, database: Callable[[str, MetaDat
     """
     scheme = urlsplit(url).scheme
     if scheme not in MODULE_BY_SCHEME:
-        raise Invalid("ADAPTER_UNKNOWN", f"known schemes: {', '.join(sorted(MODULE_BY_SCHEME))}", scheme=scheme)
+        known = ", ".join(sorted(MODULE_BY_SCHEME))
+        raise Invalid("ADAPTER_UNKNOWN", f"no adapter has the scheme of this URL: known are {known}", scheme=scheme)
     module = import_module(MODULE_BY_SCHEME[scheme])
     return cast("KVStore", await module.open(url, clock=clock, database=database))

@@ -18,5 +18,6 @@ async def open_source(url: str) -> SecretSource:
     """The source that `url` names, ready to use; `Invalid` (`ADAPTER_UNKNOWN`) where the table has no such scheme."""
     scheme, _, _ = url.partition(":")
     if scheme not in MODULE_BY_SCHEME:
-        raise Invalid("ADAPTER_UNKNOWN", f"known schemes: {', '.join(sorted(MODULE_BY_SCHEME))}", scheme=scheme)
+        known = ", ".join(sorted(MODULE_BY_SCHEME))
+        raise Invalid("ADAPTER_UNKNOWN", f"no adapter has the scheme of this URL: known are {known}", scheme=scheme)
     return cast("SecretSource", await import_module(MODULE_BY_SCHEME[scheme]).open(url))

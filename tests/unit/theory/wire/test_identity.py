@@ -101,6 +101,16 @@ def test_a_home_without_a_key_is_told_from_an_empty_one(tmp_path: Path) -> None:
         ServiceKeys.load(tmp_path)
 
 
+@pytest.mark.parametrize("data", [b"", b"short", b"x" * 33])
+def test_what_is_no_key_is_refused_with_what_to_do(tmp_path: Path, data: bytes) -> None:
+    ServiceKeys.load_or_create(tmp_path)
+    (tmp_path / "service.key").write_bytes(data)
+    with pytest.raises(Invalid) as caught:
+        ServiceKeys.load_or_create(tmp_path)
+    assert caught.value.reason == "CONFIG_INVALID"
+    assert f"remove {tmp_path / 'service.key'}" in caught.value.message
+
+
 def test_scopes_say_who_may() -> None:
     assert Role.CLIENT in ANYONE
     assert Role.CLIENT not in SERVICES

@@ -135,6 +135,16 @@ async def test_a_file_that_is_no_socket_is_left_alone(echo: Echo, path: Path) ->
     assert path.read_text() == "precious"
 
 
+async def test_a_folder_that_cannot_be_made_is_told_with_the_address(echo: Echo, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    url = f"unix://{tmp_path}/file/run/theory.sock"
+    with pytest.raises(Invalid) as caught:
+        async with running([echo.unit()], url=url):
+            pass
+    assert (caught.value.reason, caught.value.metadata) == ("URL_INVALID", {"url": url})
+    assert caught.value.message == "nothing can listen at this address: Not a directory"
+
+
 def test_a_port_is_public_and_a_socket_is_not(path: Path) -> None:
     assert Listener("grpc://127.0.0.1:0").public
     assert not Listener(f"unix://{path}").public
