@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from services.settings import ServiceSettings
 from theory.core.errors import Invalid, NotReady, TheoryError
+from theory.wire.address import Address
 from theory.wire.identity import ServiceKeys
 from theory.wire.server import ServiceUnit, serve
 from theory.wire.telemetry import configure_logging
@@ -40,13 +41,14 @@ def launch(settings: type[S], assemblies: Callable[[S], Sequence[Assemble]]) -> 
 
 
 async def _serve(config: ServiceSettings, assemblies: Sequence[Assemble]) -> None:
+    Address.parse(config.url)  # before any service finds the same fault, and takes it for its own
+    keys = ServiceKeys.load_or_create(config.home)
     units: list[ServiceUnit] = []
     async with AsyncExitStack() as opening:
         for assemble in assemblies:
             unit = await assemble()
             opening.push_async_callback(unit.close)
             units.append(unit)
-        keys = ServiceKeys.load_or_create(config.home)
         opening.pop_all()  # whoever serves them closes them
     await serve(units, url=config.url, admin_url=config.admin_url, keys=keys)
 

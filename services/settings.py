@@ -75,7 +75,9 @@ class ServiceSettings(BaseSettings):
         try:
             return cls(_env_prefix=prefix, **(given or {}))  # type: ignore[arg-type]  # pydantic checks the fields
         except ValidationError as error:
-            wrong = [f"{cls._variable(str(each['loc'][0]))}: {each['msg']}" for each in error.errors()]
+            # A default that is made of a wrong value is no fault of its own.
+            faults = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
+            wrong = [f"{cls._variable(str(each['loc'][0]))}: {each['msg']}" for each in faults]
             raise Invalid("CONFIG_INVALID", "; ".join(wrong).replace("Value error, ", "")) from None
 
     @classmethod

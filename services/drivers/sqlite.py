@@ -45,7 +45,11 @@ def connect(path: Path | None, *, durable: bool, readonly: bool) -> Connection:
     kill.
     """
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            message = f"the folder of the store cannot be made: {error.strerror}"
+            raise Unavailable("STORE_UNREACHABLE", message) from error
     engine = create_engine(
         # The driver takes the path as it is: no character in it can become an option of a URL.
         "sqlite://",

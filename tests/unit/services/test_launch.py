@@ -146,3 +146,12 @@ def test_a_second_process_on_one_home_ends_with_one_line_and_1(home: Path) -> No
     assert (ended.returncode, ended.stdout) == (1, "")
     advice = "another process serves this home: stop it, or choose another THEORY_HOME"
     assert ended.stderr == f"error: {advice} (HOME_LOCKED path={home}/ledger.lock)\n"
+
+
+def test_a_wrong_address_is_nobodys_fault_but_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("THEORY_LEDGER_URL", "http://localhost")
+    assert _launch(_refusing(Invalid("CONFIG_INVALID", "never asked"))) == 1
+    told = "not an address: write unix:///absolute/path or grpc://host:port"
+    assert capsys.readouterr().err == f"error: {told} (URL_INVALID url=http://localhost)\n"

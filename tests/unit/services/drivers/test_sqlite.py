@@ -1,11 +1,12 @@
 """SQLite's errors in our words."""
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from services.drivers.sqlite import translated
+from services.drivers.sqlite import connect, translated
 from theory.core.errors import Corrupt, Exhausted, Unavailable
 
 
@@ -40,3 +41,11 @@ def test_what_a_statement_did_wrong_is_left_as_it_is() -> None:
     assert translated(wrong) is wrong
     assert translated(taken) is taken
     assert translated(KeyError("x")).args == ("x",)
+
+
+def test_a_folder_that_cannot_be_made_is_a_store_out_of_reach(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(Unavailable) as caught:
+        connect(tmp_path / "file" / "below" / "a.db", durable=True, readonly=False)
+    assert caught.value.reason == "STORE_UNREACHABLE"
+    assert caught.value.message == "the folder of the store cannot be made: Not a directory"
