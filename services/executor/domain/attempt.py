@@ -217,6 +217,9 @@ class Attempts:
             await self._runs.prepare(plan, record, claimed.epoch, Collected(entry.outputs, entry.named_outputs, 0))
         except NotFound:
             return None
+        except Conflict as error:
+            # Fenced, or somebody else's path for too long: neither says anything about the result.
+            return await self._endings.next_attempt(record, Failure.of(error))
         except TheoryError as error:
             return await self._endings.refuse(plan, record, resolved, Failure.of(error), epoch=claimed.epoch)
         self._reach("reuse_prepared")

@@ -17,6 +17,8 @@ from theory.core.world_path import WorldPath
 
 RESULT_FILE = "result.json"
 MAX_RESULT_BYTES = 64 * 1024
+MAX_REPORTED_USD_MICRO = 10**15
+"""A billion dollars: with what it cost here, still an amount that a receipt can state."""
 SMALL_BYTES = 1024 * 1024
 """Files up to this size are read whole and share RPCs; larger ones are streamed."""
 _GATHERED_BYTES = 8 * SMALL_BYTES
@@ -132,9 +134,12 @@ def _named_outputs(result: Mapping[str, JSON]) -> Mapping[str, JSON]:
 
 def _reported(cost: JSON) -> int:
     try:
-        return usd_micro(cost, "cost_usd_micro")
+        reported = usd_micro(cost, "cost_usd_micro")
     except TheoryError as error:
         raise _refused(RESULT_FILE, "result", error.message) from error
+    if reported > MAX_REPORTED_USD_MICRO:
+        raise _refused(RESULT_FILE, "result", f"`cost_usd_micro` is more than {MAX_REPORTED_USD_MICRO}")
+    return reported
 
 
 def _changed(each: CollectedFile) -> Invalid:

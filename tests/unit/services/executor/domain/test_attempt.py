@@ -9,8 +9,8 @@ import pytest
 from tests.clocks import AskedClock
 from tests.documents import asks, plan, policy, predicate, step, tool
 from tests.embedded import Embedded, embedded
-from tests.scripted import Act, failing
-from theory.core.errors import NotFound, Unavailable
+from tests.scripted import Act, ScriptedRuntime, failing
+from theory.core.errors import Conflict, NotFound, Unavailable
 from theory.core.ids import ExecutionId
 from theory.core.receipt import AttemptOutcome
 from theory.core.settle import ClaimRequest, SettleRequest
@@ -177,6 +177,30 @@ async def test_a_result_that_cannot_be_bound_fails_its_execution(theory: Embedde
     assert (ran["step"].failure.reason, ran["step"].outcome) == ("PATH_BOUND", AttemptOutcome.INVALID_OUTPUT)
     assert theory.runtime.invoked == ["step-a0"]
     await theory.check(ran.plan.plan_id)
+
+
+async def test_a_fence_while_a_result_is_reused_is_no_failure(theory: Embedded) -> None:
+    document = plan(step())
+    await theory.run_plan(document)
+    theory.faults.refuse("world.prepare", Conflict("EPOCH_FENCED", "too late", epoch="1", current_epoch="2"))
+    ran = await theory.run_plan(document)
+    assert (ran["step"].memo_hit, ran["step"].epoch, ran.states) == (True, 2, {"step": "succeeded"})
+
+
+@pytest.mark.slow
+async def test_of_identical_executions_one_runs_after_a_restart_too(tmp_path: Path) -> None:
+    runtime, hold, document = ScriptedRuntime(), asyncio.Event(), plan(step())
+    runtime.scripts["step"] = Act(hold=hold)
+    async with embedded(tmp_path, runtime=runtime, memory=False) as theory:
+        first = await theory.submit(document)
+        await theory.until(first.plan_id, "step", "running")
+        second = await theory.submit(document)
+        runtime.stays = True
+    async with embedded(tmp_path, runtime=runtime, memory=False) as theory:
+        await runtime.until_running(1)
+        hold.set()
+        hits = [(await theory.ended(each.plan_id))["step"].memo_hit for each in (first, second)]
+        assert (hits, runtime.invoked) == ([False, True], ["step-a0"])
 
 
 async def test_admission_comes_before_the_claim(theory: Embedded) -> None:

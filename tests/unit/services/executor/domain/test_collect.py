@@ -166,6 +166,8 @@ async def test_the_result_names_outputs_and_a_cost(
         b'{"outputs": {"n": 12345678901234567890}}',
         b'{"outputs": {"n": "\\ud800"}}',
         b'{"cost_usd_micro": -1}',
+        b'{"cost_usd_micro": 1000000000000001}',
+        b'{"cost_usd_micro": 9007199254740993}',
         b'{"cost_usd_micro": 1.5}',
         b'{"cost_usd_micro": true}',
         b'{"cost_usd_micro": "7"}',

@@ -72,6 +72,21 @@ async def test_an_artifact_store_that_is_away_at_the_commit_is_waited_for(theory
     assert (await theory.theory.artifacts.stat(ran.plan.world, output.path)).cid == output.cid
 
 
+@pytest.mark.parametrize("method", ["ledger.claim", "ledger.settle", "world.commit"])
+async def test_a_full_disk_stops_nothing_half_way(theory: Embedded, method: str) -> None:
+    theory.faults.refuse(method, Exhausted("DISK_FULL", "full"))
+    ran = await theory.run_plan(plan(step()))
+    assert ran.states == {"step": "succeeded"}
+    await theory.check(ran.plan.plan_id)
+
+
+async def test_a_full_disk_of_the_artifact_store_fails_the_attempt(theory: Embedded) -> None:
+    theory.faults.refuse("world.put", Exhausted("DISK_FULL", "full"))
+    ran = await theory.run_plan(plan(step()))
+    assert ran["step"].failure is not None
+    assert ran["step"].failure.reason == "DISK_FULL"
+
+
 async def test_the_receipt_states_what_made_the_result(theory: Embedded) -> None:
     reads = ["/artifacts/inputs/**"]
     document = plan(step(reads=reads, inputs={"n": 1}), files=await theory.upload(a=b"a"), seed=99)

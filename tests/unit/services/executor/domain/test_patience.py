@@ -81,3 +81,14 @@ async def test_what_does_not_pass_by_waiting_is_raised(ask: Any, error: TheoryEr
     with pytest.raises(type(error)) as caught:
         await ask(FakeClock(), peer)
     assert (caught.value, peer.calls) == (error, 1)
+
+
+async def test_a_peer_that_stays_away_is_told_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    clock, peer = FakeClock(), _Peer(*[Unavailable("SERVICE_UNREACHABLE", "away")] * 9)
+    asking = asyncio.create_task(patiently(clock, peer))
+    for _ in range(9):
+        await clock.until_sleepers(1)
+        clock.advance(LONGEST_PAUSE_S)
+        await asyncio.sleep(0)
+    assert await asking == "answer"
+    assert [record.message for record in caplog.records] == ["peer.away", "peer.away"]
