@@ -251,3 +251,16 @@ async def test_a_ledger_that_is_away_for_long_does_not_fail_a_plan(theory: Embed
     away: list[TheoryError] = [Unavailable("SERVICE_UNREACHABLE", "away") for _ in range(4)]
     theory.faults.refuse("ledger.settle", *away)
     assert (await theory.run_plan(plan(step()))).states == {"step": "succeeded"}
+
+
+@pytest.mark.slow
+async def test_a_plan_that_fits_into_no_message_is_watched_and_listed(theory: Embedded) -> None:
+    theory.runtime.scripts["step"] = Act(log="x" * 16_384)
+    submitted = await theory.submit(plan(step(for_each=[{"n": n} for n in range(600)])))
+    ran = await theory.ended(submitted.plan_id)
+    assert len(ran.executions) == 600
+    told = await theory.follow(submitted.plan_id)
+    assert len(told) > 1
+    assert {each.execution_id for change in told for each in change.executions} == {
+        each.execution_id for each in ran.executions
+    }
