@@ -239,12 +239,19 @@ class Plans:
     async def _end_scratch(self, plan: PlanRecord) -> None:
         if plan.scratch_ended or plan.finish_time is None:
             return
-        snapshot = await patiently(self._clock, lambda: self._registry.snapshot(plan.snapshot_id))
-        keep_s = snapshot.get_policy(plan.policy).keep_s
-        left_s = keep_s - (self._clock.now() - plan.finish_time).total_seconds()
+        left_s = await self._keep_s(plan) - (self._clock.now() - plan.finish_time).total_seconds()
         await self._clock.sleep(max(0.0, left_s))
         await persistently(self._clock, lambda: self._scratch.end_plan(plan.plan_id))
         await self._save(replace(plan, scratch_ended=True))
+
+    async def _keep_s(self, plan: PlanRecord) -> int:
+        try:
+            snapshot = await patiently(self._clock, lambda: self._registry.snapshot(plan.snapshot_id))
+            return snapshot.get_policy(plan.policy).keep_s
+        except TheoryError as error:  # nobody can say any more
+            facts = {"plan_id": plan.plan_id.text, "reason": error.reason}
+            _log.warning("plan.snapshot_gone", extra={"theory_fields": facts})
+            return 0
 
     async def _executions(self, plan: PlanRecord) -> list[ExecutionRecord]:
         found: list[ExecutionRecord] = []

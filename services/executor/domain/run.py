@@ -1,5 +1,6 @@
 """Steps 4 to 8 of an attempt: its place, its processor, what it wrote, the reservation, the success predicates."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -120,6 +121,12 @@ class Runs:
         except TheoryError as error:
             outcome = OUTCOME_BY_REASON.get(error.reason, AttemptOutcome.FAILED)
             return Ended(outcome, collected, Failure.of(error), result)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            # Not this task was to end, but something that it waited for: unseen, it would hang its plan for ever.
+            failure = Failure("ATTEMPT_LOST", "whoever carried it out gave it up", {})
+            return Ended(AttemptOutcome.LOST, collected, failure, result)
         except Exception:  # noqa: BLE001 - a bug of ours ends this one attempt; unseen, it would hang its plan for ever
             _log.exception("attempt.broke", extra={"theory_fields": {"execution_id": record.execution_id.text}})
             failure = Failure("INTERNAL", "the executor broke on this attempt; its log says where", {})

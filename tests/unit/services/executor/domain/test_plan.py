@@ -13,7 +13,7 @@ from tests.scripted import Act, ScriptedRuntime, failing
 from theory.api.executor.v1 import executor_pb2
 from theory.api.executor.v1.executor_pb2_grpc import ExecutorServiceStub
 from theory.core.adapters import QueuePublish
-from theory.core.errors import Corrupt, TheoryError, Unavailable
+from theory.core.errors import Corrupt, NotFound, TheoryError, Unavailable
 from theory.core.ids import PlanId
 from theory.core.plan import PlanSpec
 from theory.sdk.plan_messages import spec_to_proto
@@ -98,6 +98,17 @@ async def test_a_plan_that_cannot_begin_fails_and_leaves_nothing_open(theory: Em
     assert theory.runtime.invoked == []
     assert [event.kind for event in await theory.events(ran.plan.plan_id)][-1] == "plan.failed"
     await theory.check(ran.plan.plan_id)
+
+
+async def test_a_plan_whose_snapshot_is_gone_ends_with_its_scratch(theory: Embedded) -> None:
+    gone = [NotFound("SNAPSHOT_UNKNOWN", "gone", snapshot_id="sha256:0") for _ in range(2)]
+    theory.faults.refuse("registry.snapshot", *gone)
+    async with theory.faults.holding("scratch.end_plan") as held:
+        ran = await theory.run_plan(plan(step("a"), step("b", "a")))
+        async with asyncio.timeout(5):
+            await held.arrived.wait()
+    assert ran.plan.failure is not None
+    assert (ran.plan.failure.reason, ran.states) == ("SNAPSHOT_UNKNOWN", {"a": "skipped", "b": "skipped"})
 
 
 async def test_two_plans_share_a_world_that_both_name(theory: Embedded) -> None:

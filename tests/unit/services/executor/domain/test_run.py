@@ -80,6 +80,18 @@ async def test_a_bug_of_a_runtime_is_tried_again_like_a_failure(theory: Embedded
     assert (ran.states, ran["step"].attempt_idx) == ({"step": "succeeded"}, 1)
 
 
+async def test_an_attempt_that_its_runtime_gives_up_is_lost(theory: Embedded) -> None:
+    theory.runtime.scripts["a"] = Act(hold=asyncio.Event())
+    submitted = await theory.submit(plan(step("a"), step("b")))
+    await theory.runtime.until_running(1)
+    await theory.until(submitted.plan_id, "b", "succeeded")
+    await theory.runtime.end()
+    async with asyncio.timeout(5):
+        ran = await theory.ended(submitted.plan_id)
+    assert ran.states == {"a": "failed", "b": "succeeded"}
+    assert _why(ran["a"]) == ("lost", "ATTEMPT_LOST")
+
+
 async def test_a_runtime_that_cannot_says_why(theory: Embedded) -> None:
     theory.runtime.scripts["step"] = Act(raises=NotReady("ENGINE_DOWN", "no engine answers"))
     ran = await theory.run_plan(plan(step()))
