@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.bench import blobs, executions, scratch, startup
+from tests.bench import blobs, containers, executions, scratch, startup
 from tests.bench.report import Figure, render, write
 from tests.bench.server import ROOT
 
@@ -12,6 +12,7 @@ SECTIONS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "Executions": executions.measure,
     "Keys, queues, ledger": scratch.measure,
     "Blobs": blobs.measure,
+    "Local runtime": containers.measure,
     "Starting": startup.measure,
 }
 

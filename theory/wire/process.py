@@ -15,8 +15,8 @@ def prepare() -> None:
 
     Fork support is switched off: it costs at every call and breaks children, and nothing here forks. On glibc the heap
     keeps 16 MiB at its top, as `MALLOC_TOP_PAD_` would: without it every large message gives its pages back to the
-    kernel, and the next one faults them in again, which makes chunked streams 2.5 times as dear. The collector of cycles
-    looks seldom: what services make in numbers dies without it.
+    kernel, and the next one faults them in again, which makes chunked streams 2.5 times as dear. The collector of
+    cycles looks seldom: what services make in numbers dies without it.
     """
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # noqa: TID251 - gRPC reads it when it is imported
     gc.set_threshold(_YOUNG_OBJECTS)
