@@ -57,6 +57,8 @@ def connect(path: Path | None, *, durable: bool, readonly: bool) -> Connection:
         poolclass=StaticPool,
         # Begin, savepoint and commit are spoken below. SQLAlchemy adds none of its own.
         isolation_level="AUTOCOMMIT",
+        # What a statement that fails was given are keys and bodies of users: they belong in no log.
+        hide_parameters=True,
     )
     return engine.connect()
 

@@ -4,9 +4,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from services.drivers.sqlite import connect, translated
+from services.drivers.sqlite import connect, disconnect, translated
 from theory.core.errors import Corrupt, Exhausted, Unavailable
 
 
@@ -49,3 +50,12 @@ def test_a_folder_that_cannot_be_made_is_a_store_out_of_reach(tmp_path: Path) ->
         connect(tmp_path / "file" / "below" / "a.db", durable=True, readonly=False)
     assert caught.value.reason == "STORE_UNREACHABLE"
     assert caught.value.message == "the folder of the store cannot be made: Not a directory"
+
+
+def test_what_a_failing_statement_was_given_is_in_no_message() -> None:
+    connection = connect(None, durable=False, readonly=False)
+    with pytest.raises(OperationalError) as caught:
+        connection.execute(text("INSERT INTO nowhere VALUES (:body)"), {"body": "precious"})
+    disconnect(connection)
+    assert "precious" not in repr(caught.value)
+    assert "precious" not in str(caught.value)
