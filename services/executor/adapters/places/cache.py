@@ -115,7 +115,8 @@ class BlobCache:
             draft = await self._threads.run(_Draft.new, self._root / "drafts")
             try:
                 await self._download(cid, cast("BinaryIO", draft))
-                self._grown_bytes += await self._threads.run(draft.keep_as, cid, self._root / name_of(cid))
+                size_bytes = await self._threads.run(draft.keep_as, cid, self._root / name_of(cid))
+                self._grown_bytes += size_bytes  # in a line of its own: other downloads end meanwhile
             finally:
                 draft.discard()
 

@@ -169,3 +169,12 @@ async def test_drafts_of_a_killed_executor_are_removed(tmp_path: Path, blobs: Bl
         assert list((tmp_path / "cache" / "drafts").iterdir()) == []
         (tmp_path / "cache" / "drafts" / "left").touch()
         await cache.close()
+
+
+async def test_downloads_that_end_together_all_count_for_its_growth(tmp_path: Path, blobs: Blobs) -> None:
+    threads = Threads("test", 8)
+    cache = BlobCache.open(tmp_path / "cache", blobs.download, threads, max_bytes=1_000_000)
+    await cache.ensure([blobs.add(bytes([number]) * 1000) for number in range(5)])
+    assert cache._grown_bytes == 5000
+    await cache.close()
+    threads.close()
