@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.executor.adapters.runtimes.log import LogTail, secrets_of
+from services.executor.adapters.places.marker import Marker
+from services.executor.adapters.places.tree import TreeLimits
+from services.executor.adapters.runtimes.log import WITHHELD, LogTail, secrets_of
 
 SECRET = 'sk-"canary"/é 1'
 
@@ -71,8 +73,38 @@ def test_a_value_of_a_few_letters_is_not_searched_for() -> None:
     assert _told(b"abracadabra", "a") == "abracadabra"
 
 
+def test_a_log_whose_secrets_are_gone_is_withheld() -> None:
+    tail = LogTail()
+    assert tail.text(None) == ""
+    tail.add(SECRET.encode())
+    assert tail.text(None) == WITHHELD
+
+
+def _place(directory: Path, *mounts: str) -> Path:
+    (directory / "run").mkdir()
+    Marker(TreeLimits(1, 1), frozenset(mounts)).write(directory)
+    return directory
+
+
 def test_the_values_of_a_place_are_read(tmp_path: Path) -> None:
-    assert secrets_of(tmp_path) == []
-    (tmp_path / "run" / "secrets").mkdir(parents=True)
+    (_place(tmp_path) / "run" / "secrets").mkdir()
     (tmp_path / "run" / "secrets" / "KEY").write_text("value")
     assert secrets_of(tmp_path) == ["value"]
+
+
+def test_a_place_without_secrets_has_none(tmp_path: Path) -> None:
+    assert secrets_of(_place(tmp_path, "out", "world")) == []
+
+
+def test_the_values_of_a_place_that_lost_its_mount_are_gone(tmp_path: Path) -> None:
+    assert secrets_of(_place(tmp_path, "out", "run", "world")) is None
+
+
+def test_the_values_of_a_place_whose_memory_is_gone_are_gone(tmp_path: Path) -> None:
+    (_place(tmp_path) / "run").rmdir()
+    (tmp_path / "run").symlink_to(tmp_path / "shared" / "memory")
+    assert secrets_of(tmp_path) is None
+
+
+def test_of_a_place_that_is_gone_nobody_knows(tmp_path: Path) -> None:
+    assert secrets_of(tmp_path / "place") is None
