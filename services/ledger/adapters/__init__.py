@@ -1,13 +1,11 @@
 """The stores that can keep the ledger's books, by the scheme of their address."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import cast
 
+from services.drivers.choice import module_for
 from services.ledger.ports import LedgerStore
-from theory.core.errors import Invalid
 
-# Modules are named, not imported: what an adapter needs loads only where it is used.
 MODULE_BY_SCHEME: Mapping[str, str] = {
     "memory": "services.ledger.adapters.memory",
     "sqlite": "services.ledger.adapters.sql",
@@ -16,8 +14,4 @@ MODULE_BY_SCHEME: Mapping[str, str] = {
 
 async def open_store(url: str) -> LedgerStore:
     """The store that `url` names, ready to use; `Invalid` (`ADAPTER_UNKNOWN`) for a scheme that is not in the table."""
-    scheme = url.partition(":")[0]
-    if scheme not in MODULE_BY_SCHEME:
-        known = ", ".join(sorted(MODULE_BY_SCHEME))
-        raise Invalid("ADAPTER_UNKNOWN", f"no adapter has the scheme of this URL: known are {known}", scheme=scheme)
-    return cast("LedgerStore", await import_module(MODULE_BY_SCHEME[scheme]).open(url))
+    return cast("LedgerStore", await module_for(url, MODULE_BY_SCHEME).open(url))
