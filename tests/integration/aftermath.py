@@ -1,6 +1,7 @@
 """What must hold of an installation after something bad was asked of it, or happened to it."""
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from services.executor.adapters.places import mount
 from services.executor.adapters.runtimes.process import processes
 from tests.documents import plan, step
 from tests.embedded import Embedded
+from theory.core.jcs import JSON
 from theory.sdk.verify import verify_plan
 
 _NEWEST = 3
@@ -43,10 +45,11 @@ async def check_nothing_is_left(house: Embedded) -> None:
     assert _holds(house.home) == 0
 
 
-async def check_all_is_well(house: Embedded) -> None:
-    """Nothing is left, and the next correct plan runs."""
+async def check_all_is_well(house: Embedded, correct: Mapping[str, JSON] | None = None) -> None:
+    """Nothing is left, and the next correct plan runs: that of this transition, if one is given."""
     await check_nothing_is_left(house)
-    assert (await house.run_plan(plan(step("fine")))).states == {"fine": "succeeded"}
+    ran = await house.run_plan(plan(correct or step()))
+    assert {each.value for each in (ran.plan.state, *(each.state for each in ran.executions))} == {"succeeded"}
 
 
 def _holds(home: Path) -> int:
