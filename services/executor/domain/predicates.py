@@ -11,7 +11,7 @@ from typing import Protocol, cast
 import jmespath
 import jsonschema
 import referencing
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.parser import ParsedResult
 
 from theory.core import jcs
@@ -88,6 +88,9 @@ async def _jmespath_ok(args: Mapping[str, JSON], view: WorldView, _: RegistrySna
     value = await _document(view, path)
     try:
         found = _compiled(expression).search(value)
+    except JMESPathTypeError as error:  # its own words hold the value
+        message = f"the expression gives {error.function_name}() a value of a type that it does not take"
+        raise Invalid("SPEC_INVALID", message, field="expression") from error
     except (JMESPathError, RecursionError) as error:
         raise Invalid("SPEC_INVALID", f"the expression cannot be evaluated: {error}", field="expression") from error
     if "equals" in args:
@@ -110,7 +113,17 @@ async def _schema_ok(args: Mapping[str, JSON], view: WorldView, snapshot: Regist
     if fault is None:
         return None
     where = "/".join(str(step) for step in fault.absolute_path) or "the document"
-    return f"{path} breaks {ref}: {where}: {fault.message}"
+    return f"{path} breaks {ref}: {where}: {_rule_of(fault)}"
+
+
+def _rule_of(fault: jsonschema.ValidationError) -> str:
+    """What the schema asks, without what the document holds: that may be long, and the sentence is recorded for ever.
+
+    Numbers, truth values and null stay: the sentence is about them.
+    """
+    if isinstance(fault.instance, str | list | dict):
+        return fault.message.replace(repr(fault.instance), "it")
+    return fault.message
 
 
 _Answer = Callable[[Mapping[str, JSON], WorldView, RegistrySnapshot], Awaitable[str | None]]

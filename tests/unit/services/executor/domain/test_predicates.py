@@ -98,6 +98,17 @@ async def test_a_document_must_keep_its_schema() -> None:
     assert "width" in error.message
 
 
+@pytest.mark.parametrize("width", ['"private"', '["private"]', '{"a": "private"}', '"' + "private" * 100 + '"'])
+async def test_a_refusal_says_what_the_schema_asks_and_not_what_the_document_holds(width: str) -> None:
+    view = _View({_META: f'{{"width": {width}}}'.encode()})
+    error = await _refused("json.schema_ok@1", view, path=_META, schema="media.metadata@1")
+    assert "width: it is not of type 'integer'" in error.message
+    assert "private" not in error.message
+    error = await _refused("artifact.jmespath_ok@1", view, path=_META, expression="abs(width)")
+    assert "abs()" in error.message
+    assert "private" not in error.message
+
+
 async def test_a_schema_that_nobody_pinned_is_refused() -> None:
     await _refused("json.schema_ok@1", _View({_META: b"{}"}), path=_META, schema="other@1")
 
