@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.executor.domain import predicates
+from theory.core import jcs
 from theory.core.errors import Invalid, NotFound, NotReady, Unavailable
 from theory.core.jcs import JSON
 from theory.core.refs import Ref, SpecKind
@@ -18,7 +19,7 @@ _SCHEMA: Mapping[str, JSON] = {
     "id": "media.metadata@1",
     "schema": {
         "type": "object",
-        "properties": {"width": {"type": "integer", "minimum": 1}},
+        "properties": {"width": {"type": "integer", "minimum": 1}, "tracks": {"uniqueItems": True}},
         "required": ["width"],
     },
 }
@@ -92,6 +93,13 @@ async def test_an_expression_that_cannot_be_evaluated_is_refused(expression: obj
     await _refused("artifact.jmespath_ok@1", _View({_META: b'{"width": 3}'}), path=_META, expression=expression)
 
 
+@pytest.mark.parametrize("expression", ["sizes[::0]", "sizes[?@ > `2`]", "ceil(to_number('1e999'))", "merge(@, name)"])
+async def test_an_expression_that_its_document_does_not_suit_is_refused(expression: str) -> None:
+    view = _View({_META: b'{"name": "private", "sizes": [3, "private"]}'})
+    error = await _refused("artifact.jmespath_ok@1", view, path=_META, expression=expression)
+    assert "private" not in error.message
+
+
 async def test_a_document_must_keep_its_schema() -> None:
     await _check("json.schema_ok@1", _View({_META: b'{"width": 1}'}), path=_META, schema="media.metadata@1")
     error = await _refused("json.schema_ok@1", _View({_META: b'{"width": 0}'}), path=_META, schema="media.metadata@1")
@@ -107,6 +115,15 @@ async def test_a_refusal_says_what_the_schema_asks_and_not_what_the_document_hol
     error = await _refused("artifact.jmespath_ok@1", view, path=_META, expression="abs(width)")
     assert "abs()" in error.message
     assert "private" not in error.message
+
+
+async def test_many_items_that_must_differ_are_told_apart_in_one_pass() -> None:
+    tracks: list[JSON] = [{"number": number} for number in range(10_000)]
+    view = _View({_META: jcs.canonical({"width": 1, "tracks": tracks})})
+    await _check("json.schema_ok@1", view, path=_META, schema="media.metadata@1")
+    view = _View({_META: jcs.canonical({"width": 1, "tracks": [*tracks, {"number": 7}]})})
+    error = await _refused("json.schema_ok@1", view, path=_META, schema="media.metadata@1")
+    assert "tracks: an item occurs twice" in error.message
 
 
 async def test_a_schema_that_nobody_pinned_is_refused() -> None:
