@@ -122,8 +122,10 @@ def why(execution: ExecutionView) -> str:
 
 
 def failure_text(failure: Failure) -> str:
-    """A failure in one line."""
-    return line(f"{failure.reason}: {failure.message}")
+    """A failure in one line, with what it is about where the sentence does not say it."""
+    about = [failure.metadata.get(name, "") for name in ("path", "cid")]
+    told = ", ".join(each for each in about if each and each not in failure.message)
+    return line(f"{failure.reason}: {failure.message}{f' ({told})' if told else ''}")
 
 
 def _tell_failures(progress: Progress, output: Output) -> None:

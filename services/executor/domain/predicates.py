@@ -17,7 +17,7 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 from theory.core import jcs
-from theory.core.errors import Invalid, NotFound, NotReady, TheoryError, shown
+from theory.core.errors import Corrupt, Invalid, NotFound, NotReady, TheoryError, shown
 from theory.core.jcs import JSON
 from theory.core.refs import Ref
 from theory.core.spec import Predicate, RegistrySnapshot
@@ -52,7 +52,8 @@ async def check(
     An argument `${inputs.x}` or `${outputs.x}` is looked up in `names`; before an attempt there are no outputs.
 
     `NotReady` (`PREDICATE_REFUSED`) with `predicate` and, where it has one, `path`, for the first that says no, or that
-    cannot be answered: its artifact is missing, too large or no JSON, its arguments are wrong.
+    cannot be answered: its artifact is missing, too large or no JSON, its arguments are wrong. `Corrupt`
+    (`BLOB_CORRUPT`): what it would read is damaged, and whoever asked did nothing wrong.
     """
     for predicate in predicates:
         if predicate.id == BUDGET_AVAILABLE:
@@ -64,7 +65,7 @@ async def check(
             args = {name: _filled(value, names) for name, value in predicate.args.items()}
             complaint = await ask(args, view, snapshot)
         except TheoryError as error:
-            if error.retryable:
+            if error.retryable or isinstance(error, Corrupt):
                 raise
             raise _refused(predicate, error.message, **_path_of(error.metadata)) from error
         if complaint is not None:

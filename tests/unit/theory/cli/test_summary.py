@@ -16,6 +16,12 @@ from theory.sdk.views import ExecutionView
 
 _HIT = {"memo_key": "b3:", "hit": True, "source_execution_id": "p-0.probe"}
 _MISS = {"memo_key": "b3:", "differences": ["inputs:title", "image", "seed"]}
+_DAMAGED = {"reason": "BLOB_CORRUPT", "message": "the bytes are not those", "metadata": {"cid": "b3:12"}}
+_BOUND = {
+    "reason": "PATH_BOUND",
+    "message": "/artifacts/a is bound",
+    "metadata": {"cid": "b3:12", "path": "/artifacts/a"},
+}
 _FAILURE = {"reason": "PROCESSOR_FAILED", "message": "exit\ncode 1", "metadata": {"exit_code": "1"}}
 
 
@@ -38,6 +44,8 @@ def _told(*executions: ExecutionView, state: str = "succeeded") -> str:
         (_view(memo={"memo_key": "b3:"}, attempt_idx=2), ("ran", "no earlier result; 3 attempts")),
         (_view(state="failed", failure=_FAILURE), ("failed", "PROCESSOR_FAILED: exit code 1")),
         (_view(state="skipped", failure={"reason": "NEED_FAILED", "message": "no"}), ("skipped", "NEED_FAILED: no")),
+        (_view(state="failed", failure=_DAMAGED), ("failed", "BLOB_CORRUPT: the bytes are not those (b3:12)")),
+        (_view(state="failed", failure=_BOUND), ("failed", "PATH_BOUND: /artifacts/a is bound (b3:12)")),
         (_view(state="running"), ("running", "")),
     ],
 )

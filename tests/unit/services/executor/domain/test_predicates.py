@@ -8,7 +8,7 @@ import pytest
 
 from services.executor.domain import predicates
 from theory.core import jcs
-from theory.core.errors import Invalid, NotFound, NotReady, Unavailable
+from theory.core.errors import Corrupt, Invalid, NotFound, NotReady, TheoryError, Unavailable
 from theory.core.jcs import JSON
 from theory.core.refs import Ref, SpecKind
 from theory.core.spec import Predicate, RegistrySnapshot
@@ -27,13 +27,13 @@ _SNAPSHOT = RegistrySnapshot.of({SpecKind.SCHEMAS: {"media.metadata@1": _SCHEMA}
 
 
 class _View:
-    def __init__(self, files: Mapping[str, bytes], *, away: bool = False) -> None:
+    def __init__(self, files: Mapping[str, bytes], *, fault: TheoryError | None = None) -> None:
         self._files = files
-        self._away = away
+        self._fault = fault
 
     async def exists(self, path: WorldPath) -> bool:
-        if self._away:
-            raise Unavailable("SERVICE_UNREACHABLE", "away")
+        if self._fault is not None:
+            raise self._fault
         return path.text in self._files
 
     async def read(self, path: WorldPath, max_bytes: int) -> bytes:
@@ -145,8 +145,9 @@ async def test_a_predicate_that_nobody_knows_is_refused() -> None:
 
 
 async def test_a_world_that_is_away_is_no_refusal() -> None:
+    away = Unavailable("SERVICE_UNREACHABLE", "away")
     with pytest.raises(Unavailable):
-        await _check("artifact.exists@1", _View({}, away=True), path=_META)
+        await _check("artifact.exists@1", _View({}, fault=away), path=_META)
 
 
 async def test_the_budget_is_left_to_the_claim() -> None:
@@ -158,3 +159,10 @@ def test_the_largest_amount_asked_for_is_what_is_required() -> None:
     assert predicates.required_usd_micro(asked) == 7
     assert predicates.required_usd_micro([]) is None
     assert predicates.required_usd_micro([Predicate(Ref("budget.available@1"), {"required_usd_micro": True})]) is None
+
+
+async def test_a_world_that_is_damaged_is_no_refusal() -> None:
+    damaged = Corrupt("BLOB_CORRUPT", "the stored bytes no longer hash to their CID", cid="b3:12")
+    with pytest.raises(Corrupt) as caught:
+        await _check("artifact.exists@1", _View({}, fault=damaged), path=_META)
+    assert caught.value is damaged
