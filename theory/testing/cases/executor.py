@@ -364,7 +364,7 @@ async def what_succeeded_is_bound_and_what_failed_is_not(target: Target) -> None
 
 @case("MOCK", "PEERS")
 async def an_account_is_settled_with_its_plan(target: Target) -> None:
-    """Nothing stays reserved after the end, whatever became of the executions (I-58, I-60)."""
+    """Nothing stays reserved after the end, whatever became of the executions (I-58, I-60, I-93)."""
     plans = Plans(target)
     paid = await plans.tool(required_usd_micro=20)
     broken = await plans.tool(required_usd_micro=20, mock={"outcome": "oom"})

@@ -87,6 +87,7 @@ async def test_files_are_bound_before_the_first_transition(theory: Embedded) -> 
 
 
 async def test_a_plan_that_cannot_begin_fails_and_leaves_nothing_open(theory: Embedded) -> None:
+    """I-93: an ended plan has no open execution."""
     world = "shared-inputs"
     await theory.run_plan(plan(step(), world=world, files=await theory.upload(a=b"one")))
     theory.forget()
@@ -183,6 +184,7 @@ async def test_scratch_stays_as_long_as_the_policy_says(tmp_path: Path) -> None:
 
 
 async def test_a_plan_that_breaks_ends_and_so_does_all_of_it(theory: Embedded) -> None:
+    """I-93: an ended plan has no open execution."""
     await theory.publish(tool("test/paid@1", admission=[asks(5)]))
     hold = asyncio.Event()
     theory.runtime.scripts["b"] = Act(hold=hold)
@@ -203,6 +205,7 @@ async def test_a_plan_that_breaks_ends_and_so_does_all_of_it(theory: Embedded) -
 
 @pytest.mark.slow
 async def test_a_plan_goes_on_where_an_earlier_process_left_it(tmp_path: Path) -> None:
+    """I-94: what was recorded is carried out."""
     runtime, hold = ScriptedRuntime(), asyncio.Event()
     runtime.scripts["b"] = Act(hold=hold, files={"/artifacts/outputs/b/f": b"b"})
     async with embedded(tmp_path, runtime=runtime, memory=False) as theory:

@@ -156,6 +156,7 @@ async def test_a_plan_that_makes_no_sense_names_the_place(theory: Embedded, docu
 
 
 async def test_a_plan_that_is_recorded_begins_though_its_client_went_away(theory: Embedded, tmp_path: Path) -> None:
+    """I-94: what was recorded is carried out."""
     clock, begun = SystemClock(), asyncio.Event()
     state = _HeldState(WatchedState(await open_state("memory:"), clock))
     submissions = Submissions(
