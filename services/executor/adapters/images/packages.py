@@ -74,19 +74,20 @@ class PackageSets:
                 work = Path(name)
                 (work / "site").mkdir()
                 (work / "requirements.txt").write_bytes(requirements)
-                code, told = await _run(_command(work, target), cwd=work)
+                code, told = await _run(_command(target), cwd=work)
                 if code:
                     raise unavailable(ref, f"its packages cannot be installed: {' '.join(told)}")
                 (work / "site").rename(place)
         return place
 
 
-def _command(work: Path, target: Target) -> list[str]:
+def _command(target: Target) -> list[str]:
+    """What installs `requirements.txt` into `site`. It speaks of them as it was given them, so without the home."""
     return [
-        *(sys.executable, "-m", "uv", "pip", "install", "--target", str(work / "site"), *target.options()),
+        *(sys.executable, "-m", "uv", "pip", "install", "--target", "site", *target.options()),
         # Wheels alone, by hash alone: nothing of a package runs here, and nobody can swap one.
         *("--require-hashes", "--only-binary", ":all:", "--quiet", "--color", "never", "--link-mode", "copy"),
-        *("--requirements", str(work / "requirements.txt")),
+        *("--requirements", "requirements.txt"),
     ]
 
 

@@ -25,7 +25,7 @@ async def sets(tmp_path: Path) -> AsyncIterator[PackageSets]:
 
 
 def _installs(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    monkeypatch.setattr(module, "_command", lambda work, target: ["/bin/sh", "-c", script])
+    monkeypatch.setattr(module, "_command", lambda target: ["/bin/sh", "-c", script])
 
 
 async def test_a_set_is_installed_once(sets: PackageSets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +71,13 @@ async def test_requirements_without_a_hash_are_refused_by_the_real_installer(set
     with pytest.raises(NotReady) as caught:
         await sets.folder("a@1", b"pillow==13.0.0\n", HERE)
     assert "hash" in caught.value.message.lower()
+
+
+async def test_the_real_installer_names_no_path_of_the_host(sets: PackageSets, tmp_path: Path) -> None:
+    with pytest.raises(NotReady) as caught:
+        await sets.folder("a@1", b"this is no requirement\n", HERE)
+    assert "requirements.txt" in caught.value.message
+    assert str(tmp_path) not in caught.value.message
 
 
 async def test_what_a_killed_executor_left_is_swept(sets: PackageSets, tmp_path: Path) -> None:
