@@ -40,6 +40,8 @@ class Sweep:
                 await self.once()
             except TheoryError as error:
                 _log.warning("sweep.failed", extra={"theory_fields": {"reason": error.reason}})
+            except Exception:  # noqa: BLE001 - nobody waits for this task: unseen, reservations would stay for ever
+                _log.exception("sweep.broke")
 
     async def once(self) -> int:
         """Decide what is in doubt now, oldest first; how many reservations were decided.

@@ -14,7 +14,7 @@ from theory.core.artifact import Output
 from theory.core.binding import Preparation
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
-from theory.core.errors import TheoryError, Unavailable
+from theory.core.errors import Unavailable
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.receipt import AttemptOutcome, settle_receipt
 from theory.core.settle import Resolution
@@ -29,14 +29,14 @@ class Ledger:
     """Decides as it was told to, and remembers who asked."""
 
     def __init__(self) -> None:
-        self.answer: Resolution | TheoryError = Resolution(None, fenced=True)
+        self.answer: Resolution | Exception = Resolution(None, fenced=True)
         self.asked: list[tuple[str, int]] = []
         self.was_asked = asyncio.Event()
 
     async def resolve(self, execution_id: ExecutionId, epoch: int) -> Resolution:
         self.asked.append((execution_id.text, epoch))
         self.was_asked.set()
-        if isinstance(self.answer, TheoryError):
+        if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
@@ -137,9 +137,10 @@ async def test_what_was_decided_is_not_asked_again(doubt: Doubt) -> None:
     assert await doubt.sweep.once() == 0
 
 
-async def test_it_looks_again_after_a_failure(doubt: Doubt) -> None:
+@pytest.mark.parametrize("failure", [Unavailable("SERVICE_UNREACHABLE", "away"), RuntimeError("a bug")])
+async def test_it_looks_again_after_a_failure(doubt: Doubt, failure: Exception) -> None:
     running = asyncio.create_task(doubt.sweep.run())
-    doubt.ledger.answer = Unavailable("SERVICE_UNREACHABLE", "away")
+    doubt.ledger.answer = failure
     for _ in range(2):
         await doubt.clock.until_sleepers(1)
         doubt.clock.advance(DOUBT.total_seconds() / 10)
