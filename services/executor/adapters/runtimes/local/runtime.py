@@ -146,7 +146,7 @@ class LocalRuntime:
             marks.start()
         if state.status == "created" and state.exit_code < _CANNOT_START:
             return await self._started(name)
-        return _cannot_start(state) if state.status == "created" else None
+        return _cannot_start(name, state) if state.status == "created" else None
 
     async def _started(self, name: str) -> ProcessorResult | None:
         try:
@@ -155,7 +155,7 @@ class LocalRuntime:
             state = await self._containers.find(name)
             if state is None or state.exit_code < _CANNOT_START:
                 raise
-            return _cannot_start(state)
+            return _cannot_start(name, state)
         return None
 
     async def _created(
@@ -241,7 +241,10 @@ def _translated(name: str) -> Iterator[None]:
         raise NotReady("ENGINE_DOWN", message) from error
 
 
-def _cannot_start(state: ContainerState) -> ProcessorResult:
+def _cannot_start(name: str, state: ContainerState) -> ProcessorResult:
+    """The result of a command that its image cannot run. Of the engine's words, what it says of the command is told."""
+    _log.warning("command.refused", extra={"attempt": name, "words": state.words})
+    _, said, of_command = state.words.rpartition("exec: ")
     return ProcessorResult(
         outcome=AttemptOutcome.FAILED,
         exit_code=state.exit_code,
@@ -250,6 +253,6 @@ def _cannot_start(state: ContainerState) -> ProcessorResult:
         started_at=None,
         finished_at=None,
         cpu_s_milli=0,
-        logs_tail=state.words[-MAX_LOG_CHARACTERS:],
+        logs_tail=f"{said}{of_command}"[-MAX_LOG_CHARACTERS:] if said else "",
         message="the processor's command cannot be started in its image",
     )
