@@ -12,8 +12,8 @@ def module_for(url: str, module_by_scheme: Mapping[str, str]) -> ModuleType:
 
     Tables name modules instead of importing them: what a product needs loads only where it is used.
     """
-    scheme = url.partition(":")[0]
-    if scheme not in module_by_scheme:
+    scheme, colon, _ = url.partition(":")
+    if not colon or scheme not in module_by_scheme:
         known = ", ".join(sorted(module_by_scheme))
         raise Invalid("ADAPTER_UNKNOWN", f"no adapter has the scheme of this URL: known are {known}", scheme=scheme)
     return import_module(module_by_scheme[scheme])

@@ -15,7 +15,7 @@ def test_the_scheme_decides(url: str) -> None:
     assert module_for(url, _TABLE) is string
 
 
-@pytest.mark.parametrize("url", ["", "other:", "/path", "TEXT:"])
+@pytest.mark.parametrize("url", ["", "text", "other:", "/path", "TEXT:"])
 def test_an_unknown_scheme_is_refused_with_those_that_are_known(url: str) -> None:
     with pytest.raises(Invalid) as caught:
         module_for(url, _TABLE)
