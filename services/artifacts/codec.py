@@ -1,9 +1,6 @@
 """Protobuf to our words and back. Pure; raises nothing but `Invalid`, with the field's name where it is one field's."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
-
-from google.protobuf.timestamp_pb2 import Timestamp
+from collections.abc import Iterable, Sequence
 
 from services.artifacts.domain.artifacts import NewArtifact
 from services.artifacts.domain.bindings import Written
@@ -17,29 +14,15 @@ from theory.core.cid import Cid
 from theory.core.errors import Invalid, TheoryError, shown
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
+from theory.wire.batches import decoded
+from theory.wire.moments import timestamp
 from theory.wire.status import item_ok, item_status
-
-_T = TypeVar("_T")
-_U = TypeVar("_U")
-
-
-def batch_of(items: Sequence[_T], parse: Callable[[_T], _U], *, most: int = MAX_BATCH_ITEMS) -> list[_U | TheoryError]:
-    """Each item as `parse` reads it, or why it cannot be read; `Invalid` (`BATCH_SIZE`) for none or too many."""
-    if not 0 < len(items) <= most:
-        raise Invalid("BATCH_SIZE", f"a batch has 1 to {most} items", max=str(most))
-    parsed: list[_U | TheoryError] = []
-    for item in items:
-        try:
-            parsed.append(parse(item))
-        except TheoryError as error:
-            parsed.append(error)
-    return parsed
 
 
 def cids_of(texts: Sequence[str]) -> list[Cid]:
     """All CIDs of a request that is good as a whole or not at all."""
     cids: list[Cid] = []
-    for cid in batch_of(texts, Cid.parse):
+    for cid in decoded(texts, Cid.parse, most=MAX_BATCH_ITEMS):
         if isinstance(cid, TheoryError):
             raise cid
         cids.append(cid)
@@ -136,15 +119,13 @@ def abortion_of(item: pb.AbortBindingsRequest.Item) -> Abortion:
 
 def artifact_to_proto(artifact: Artifact) -> pb.Artifact:
     """An artifact as the wire has it."""
-    create_time = Timestamp()
-    create_time.FromDatetime(artifact.create_time)
     return pb.Artifact(
         world=artifact.world.text,
         world_path=artifact.path.text,
         cid=artifact.cid.text,
         size_bytes=artifact.size_bytes,
         content_type=artifact.content_type,
-        create_time=create_time,
+        create_time=timestamp(artifact.create_time),
     )
 
 

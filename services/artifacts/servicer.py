@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager, suppress
 from services.artifacts import codec
 from services.artifacts.domain.artifacts import Artifacts
 from services.artifacts.domain.batch import for_sound
-from services.artifacts.domain.limits import MAX_ATTEMPTS, MAX_INLINE_BYTES, Capabilities
+from services.artifacts.domain.limits import MAX_ATTEMPTS, MAX_BATCH_ITEMS, MAX_INLINE_BYTES, Capabilities
 from services.artifacts.domain.store import BlobStore, compute_cid
 from theory.api.artifacts.v1 import artifacts_pb2 as pb
 from theory.api.artifacts.v1 import artifacts_pb2_grpc as rpc
 from theory.core.cid import Cid
 from theory.core.errors import TheoryError
 from theory.core.world_path import WorldName
+from theory.wire.batches import decoded
 from theory.wire.chunks import Parts
 from theory.wire.context import Context
 from theory.wire.pages import Page
@@ -40,13 +41,13 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
         return pb.FindMissingBlobsResponse(missing_cids=[cid.text for cid in missing])
 
     async def PutBlobs(self, request: pb.PutBlobsRequest, context: Context) -> pb.PutBlobsResponse:
-        blobs = codec.batch_of(request.items, codec.new_blob_of)
+        blobs = decoded(request.items, codec.new_blob_of, most=MAX_BATCH_ITEMS)
         codec.refuse_heavy(len(item.data) for item in request.items)
         answers = await for_sound(blobs, self._blobs.put_many)
         return pb.PutBlobsResponse(results=map(codec.put_blob_to_proto, answers))
 
     async def GetBlobs(self, request: pb.GetBlobsRequest, context: Context) -> pb.GetBlobsResponse:
-        answers = await for_sound(codec.batch_of(request.cids, Cid.parse), self._blobs.get_many)
+        answers = await for_sound(decoded(request.cids, Cid.parse, most=MAX_BATCH_ITEMS), self._blobs.get_many)
         return pb.GetBlobsResponse(results=map(codec.get_blob_to_proto, answers))
 
     async def UploadBlob(
@@ -75,20 +76,20 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
 
     async def PutArtifacts(self, request: pb.PutArtifactsRequest, context: Context) -> pb.PutArtifactsResponse:
         world, plan_id = WorldName.parse(request.world), codec.plan_id_of(request.plan_id)
-        items = codec.batch_of(request.items, codec.new_artifact_of)
+        items = decoded(request.items, codec.new_artifact_of, most=MAX_BATCH_ITEMS)
         codec.refuse_heavy(len(item.data) for item in request.items)
         answers = await for_sound(items, lambda sound: self._artifacts.put_many(world, plan_id, sound))
         return pb.PutArtifactsResponse(results=map(codec.written_to_proto, answers))
 
     async def StatArtifacts(self, request: pb.StatArtifactsRequest, context: Context) -> pb.StatArtifactsResponse:
         world = WorldName.parse(request.world)
-        paths = codec.batch_of(request.world_paths, codec.path_of)
+        paths = decoded(request.world_paths, codec.path_of, most=MAX_BATCH_ITEMS)
         answers = await for_sound(paths, lambda sound: self._artifacts.stat_many(world, sound))
         return pb.StatArtifactsResponse(results=map(codec.stat_to_proto, answers))
 
     async def ReadArtifacts(self, request: pb.ReadArtifactsRequest, context: Context) -> pb.ReadArtifactsResponse:
         world = WorldName.parse(request.world)
-        paths = codec.batch_of(request.world_paths, codec.path_of)
+        paths = decoded(request.world_paths, codec.path_of, most=MAX_BATCH_ITEMS)
         answers = await for_sound(paths, lambda sound: self._artifacts.read_many(world, sound))
         return pb.ReadArtifactsResponse(results=map(codec.read_to_proto, answers))
 
@@ -103,17 +104,17 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
         )
 
     async def PrepareBindings(self, request: pb.PrepareBindingsRequest, context: Context) -> pb.PrepareBindingsResponse:
-        items = codec.batch_of(request.items, codec.preparation_of, most=MAX_ATTEMPTS)
+        items = decoded(request.items, codec.preparation_of, most=MAX_ATTEMPTS)
         outcomes = await for_sound(items, self._artifacts.prepare_many)
         return pb.PrepareBindingsResponse(statuses=map(codec.outcome_to_proto, outcomes))
 
     async def CommitBindings(self, request: pb.CommitBindingsRequest, context: Context) -> pb.CommitBindingsResponse:
-        items = codec.batch_of(request.items, codec.commitment_of, most=MAX_ATTEMPTS)
+        items = decoded(request.items, codec.commitment_of, most=MAX_ATTEMPTS)
         outcomes = await for_sound(items, self._artifacts.commit_many)
         return pb.CommitBindingsResponse(statuses=map(codec.outcome_to_proto, outcomes))
 
     async def AbortBindings(self, request: pb.AbortBindingsRequest, context: Context) -> pb.AbortBindingsResponse:
-        items = codec.batch_of(request.items, codec.abortion_of, most=MAX_ATTEMPTS)
+        items = decoded(request.items, codec.abortion_of, most=MAX_ATTEMPTS)
         outcomes = await for_sound(items, self._artifacts.abort_many)
         return pb.AbortBindingsResponse(statuses=map(codec.outcome_to_proto, outcomes))
 

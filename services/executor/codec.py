@@ -16,6 +16,7 @@ from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanStat
 from theory.core.jcs import JSON
 from theory.core.plan import PlanSpec
 from theory.core.receipt import AttemptOutcome
+from theory.wire.moments import timestamp
 from theory.wire.options import REPLY_BYTES
 
 _PLAN_STATE: Mapping[PlanState, plan_pb2.Plan.State.ValueType] = {
@@ -169,11 +170,7 @@ def _given(**texts: str) -> dict[str, JSON]:
 
 
 def _time(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+    return None if moment is None else timestamp(moment)
 
 
 def _failure(failure: Failure | None) -> plan_pb2.Failure | None:

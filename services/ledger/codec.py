@@ -1,7 +1,7 @@
 """Protobuf to the ledger's words and back. Pure; raises `Invalid` with the field's name and nothing else."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from services.ledger.domain.settle import ClaimAnswer, SettleAnswer
@@ -21,6 +21,7 @@ from theory.core.money import usd_micro
 from theory.core.receipt import AttemptOutcome
 from theory.core.settle import ClaimRequest, SettleRequest
 from theory.core.world_path import WorldPath
+from theory.wire.batches import decoded
 from theory.wire.options import REPLY_BYTES
 from theory.wire.status import item_ok, item_status
 
@@ -28,7 +29,6 @@ MAX_APPEND_ITEMS = 1_000
 MAX_CLAIM_ITEMS = 100
 MAX_RECEIPT_IDS = 1_000
 
-_T = TypeVar("_T")
 _V = TypeVar("_V")
 _OK = item_ok()
 _CHAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}|system\.[a-z][a-z0-9-]{0,39}").fullmatch
@@ -47,26 +47,19 @@ def chain_from_proto(plan_id: str) -> str:
     return plan_id
 
 
-def batch(items: Sequence[_T], most: int) -> Sequence[_T]:
-    """`items`, if they are as many as a batch may hold."""
-    if not 1 <= len(items) <= most:
-        raise Invalid("BATCH_SIZE", f"a batch has 1 to {most} items", max=str(most))
-    return items
-
-
 def appends_from_proto(request: ledger_pb2.AppendEventsRequest) -> list[PlanEvent | TheoryError]:
     """The events of a request; in place of one that is malformed, why."""
-    return _each(batch(request.items, MAX_APPEND_ITEMS), _append_from_proto)
+    return decoded(request.items, _append_from_proto, most=MAX_APPEND_ITEMS)
 
 
 def claims_from_proto(request: ledger_pb2.ClaimRequest) -> list[ClaimRequest | TheoryError]:
     """The claims of a request; in place of one that is malformed, why."""
-    return _each(batch(request.items, MAX_CLAIM_ITEMS), _claim_from_proto)
+    return decoded(request.items, _claim_from_proto, most=MAX_CLAIM_ITEMS)
 
 
 def settlements_from_proto(request: ledger_pb2.SettleRequest) -> list[SettleRequest | TheoryError]:
     """The settlements of a request; in place of one that is malformed, why."""
-    return _each(batch(request.items, MAX_CLAIM_ITEMS), _settlement_from_proto)
+    return decoded(request.items, _settlement_from_proto, most=MAX_CLAIM_ITEMS)
 
 
 def appended_to_proto(answers: Iterable[Appended | TheoryError]) -> ledger_pb2.AppendEventsResponse:
@@ -144,16 +137,6 @@ def budget_to_proto(budget: Budget) -> budget_pb2.Budget:
         spent_usd_micro=budget.spent_usd_micro,
         debt_usd_micro=budget.debt_usd_micro,
     )
-
-
-def _each(items: Iterable[_T], decode: Callable[[_T], _V]) -> list[_V | TheoryError]:
-    decoded: list[_V | TheoryError] = []
-    for item in items:
-        try:
-            decoded.append(decode(item))
-        except TheoryError as error:
-            decoded.append(error)
-    return decoded
 
 
 def _with_room(

@@ -12,6 +12,7 @@ from theory.api.ledger.v1 import ledger_pb2_grpc as rpc
 from theory.core.chain import MAX_BODY_BYTES
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.money import usd_micro
+from theory.wire.batches import batch
 from theory.wire.context import Context, current_principal
 from theory.wire.pages import Page
 
@@ -85,7 +86,7 @@ class LedgerServicer(rpc.LedgerServiceServicer):
         return pb.ResolveResponse(receipt=receipt and codec.receipt_to_proto(receipt), fenced=receipt is None)
 
     async def GetReceipts(self, request: pb.GetReceiptsRequest, context: Context) -> pb.GetReceiptsResponse:
-        receipt_ids = codec.batch(request.receipt_ids, codec.MAX_RECEIPT_IDS)
+        receipt_ids = batch(request.receipt_ids, codec.MAX_RECEIPT_IDS)
         return codec.receipts_to_proto(await self._receipts.get(receipt_ids))
 
     async def ListReceipts(self, request: pb.ListReceiptsRequest, context: Context) -> pb.ListReceiptsResponse:

@@ -1,10 +1,6 @@
 """Protobuf to the registry's words and back. Pure; raises `Invalid` with the field's name and nothing else."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TypeVar
-
-from google.protobuf.timestamp_pb2 import Timestamp
+from collections.abc import Iterable, Mapping
 
 from services.registry.domain.registry import MAX_BATCH_ITEMS, MAX_ROOTS, Pinned
 from theory.api.registry.v1 import registry_pb2 as pb
@@ -12,29 +8,28 @@ from theory.core import jcs
 from theory.core.errors import Invalid, TheoryError
 from theory.core.refs import Ref, SpecKind
 from theory.core.registry import MAX_DOCUMENT_BYTES, Published, Spec, SpecDraft, SpecName
+from theory.wire.batches import batch, decoded
+from theory.wire.moments import timestamp
 from theory.wire.status import item_ok, item_status
 
-_T = TypeVar("_T")
-_V = TypeVar("_V")
 _OK = item_ok()
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KIND_BY_NUMBER: Mapping[int, SpecKind] = {pb.SpecKind.Value(f"SPEC_KIND_{kind.name}"): kind for kind in SpecKind}
 _NUMBER_BY_KIND = {kind: pb.SpecKind.ValueType(number) for number, kind in _KIND_BY_NUMBER.items()}
 
 
 def drafts_from_proto(request: pb.PublishSpecsRequest) -> list[SpecDraft | TheoryError]:
     """The drafts of a request; in place of one that is malformed, why."""
-    return _each(_batch(request.drafts, MAX_BATCH_ITEMS), _draft_from_proto)
+    return decoded(request.drafts, _draft_from_proto, most=MAX_BATCH_ITEMS)
 
 
 def names_from_proto(request: pb.GetSpecsRequest) -> list[SpecName | TheoryError]:
     """The names of a request; in place of one that is malformed, why."""
-    return _each(_batch(request.names, MAX_BATCH_ITEMS), _name_from_proto)
+    return decoded(request.names, _name_from_proto, most=MAX_BATCH_ITEMS)
 
 
 def roots_from_proto(request: pb.CreateSnapshotRequest) -> list[SpecName]:
     """What a snapshot must hold."""
-    return [_name_from_proto(each) for each in _batch(request.roots, MAX_ROOTS)]
+    return [_name_from_proto(each) for each in batch(request.roots, MAX_ROOTS)]
 
 
 def kind_from_proto(number: int) -> SpecKind | None:
@@ -70,14 +65,14 @@ def spec_to_proto(spec: Spec) -> pb.Spec:
         name=pb.SpecName(kind=_NUMBER_BY_KIND[spec.name.kind], ref=spec.name.ref.text),
         document=spec.canonical,
         digest=spec.digest,
-        create_time=_timestamp(spec.create_time),
+        create_time=timestamp(spec.create_time),
     )
 
 
 def snapshot_to_proto(pinned: Pinned) -> pb.Snapshot:
     """A snapshot as it was pinned."""
     return pb.Snapshot(
-        snapshot_id=pinned.snapshot_id, document=pinned.canonical, create_time=_timestamp(pinned.create_time)
+        snapshot_id=pinned.snapshot_id, document=pinned.canonical, create_time=timestamp(pinned.create_time)
     )
 
 
@@ -102,24 +97,3 @@ def _kind_from_proto(number: int) -> SpecKind:
     if kind is None:
         raise Invalid("FIELD_INVALID", "say which kind of document it is", field="kind")
     return kind
-
-
-def _batch(items: Sequence[_T], most: int) -> Sequence[_T]:
-    if not 1 <= len(items) <= most:
-        raise Invalid("BATCH_SIZE", f"a batch has 1 to {most} items", max=str(most))
-    return items
-
-
-def _each(items: Iterable[_T], decode: Callable[[_T], _V]) -> list[_V | TheoryError]:
-    decoded: list[_V | TheoryError] = []
-    for item in items:
-        try:
-            decoded.append(decode(item))
-        except TheoryError as error:
-            decoded.append(error)
-    return decoded
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    elapsed = moment - _EPOCH
-    return Timestamp(seconds=elapsed.days * 86_400 + elapsed.seconds, nanos=elapsed.microseconds * 1_000)

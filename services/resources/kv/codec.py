@@ -1,9 +1,6 @@
 """Protobuf to the words of keys, and back."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.resources.kv.ports import MAX_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES
 from theory.api.core.v1.item_status_pb2 import ItemStatus
@@ -11,9 +8,9 @@ from theory.api.resources.v1 import kv_pb2 as pb
 from theory.core.adapters import KVIncr, KVPut, KVValue
 from theory.core.errors import TheoryError
 from theory.core.ids import PlanId, RequestId
+from theory.wire.moments import timestamp
 from theory.wire.status import item_ok, item_status
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OK = item_ok()
 
 
@@ -52,7 +49,7 @@ def values_to_proto(answers: Iterable[KVValue | TheoryError | None]) -> pb.GetRe
         elif answer.expire_time is None:
             add(status=_OK, value=answer.value)
         else:
-            add(status=_OK, value=answer.value, expire_time=_timestamp(answer.expire_time))
+            add(status=_OK, value=answer.value, expire_time=timestamp(answer.expire_time))
     return response
 
 
@@ -82,8 +79,3 @@ def capabilities_to_proto(kind: str, *, durable: bool) -> pb.KVServiceGetCapabil
         max_value_bytes=MAX_VALUE_BYTES,
         max_batch_items=MAX_ITEMS,
     )
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    elapsed = moment - _EPOCH
-    return Timestamp(seconds=elapsed.days * 86_400 + elapsed.seconds, nanos=elapsed.microseconds * 1_000)

@@ -1,9 +1,6 @@
 """Protobuf to the words of queues, and back."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.resources.queue.ports import MAX_BODY_BYTES, MAX_HIDDEN_S, MAX_MESSAGES
 from theory.api.core.v1.item_status_pb2 import ItemStatus
@@ -11,12 +8,12 @@ from theory.api.resources.v1 import queue_pb2 as pb
 from theory.core.adapters import Message, Published, QueueExtend, QueueNack, QueuePublish
 from theory.core.errors import TheoryError
 from theory.core.ids import PlanId
+from theory.wire.moments import timestamp
 from theory.wire.status import item_ok, item_status
 
 DEFAULT_MAX_MESSAGES = 1
 DEFAULT_VISIBILITY_S = 30
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OK = item_ok()
 
 
@@ -72,7 +69,7 @@ def messages_to_proto(messages: Iterable[Message]) -> pb.ConsumeResponse:
             body=each.body,
             receipt_handle=each.receipt_handle,
             receive_count=each.receive_count,
-            publish_time=_timestamp(each.publish_time),
+            publish_time=timestamp(each.publish_time),
         )
     return response
 
@@ -91,8 +88,3 @@ def capabilities_to_proto(kind: str, *, durable: bool) -> pb.QueueServiceGetCapa
         max_visibility_s=MAX_HIDDEN_S,
         max_messages=MAX_MESSAGES,
     )
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    elapsed = moment - _EPOCH
-    return Timestamp(seconds=elapsed.days * 86_400 + elapsed.seconds, nanos=elapsed.microseconds * 1_000)

@@ -38,18 +38,6 @@ def refused(work: Callable[[], object]) -> TheoryError:
     return error.value
 
 
-@pytest.mark.parametrize("count", [0, 1001])
-def test_a_batch_of_none_or_too_many_is_refused(count: int) -> None:
-    error = refused(lambda: codec.batch_of([CID] * count, Cid.parse))
-    assert (error.reason, error.metadata) == ("BATCH_SIZE", {"max": "1000"})
-
-
-def test_an_item_that_cannot_be_read_stays_in_its_place() -> None:
-    first, second, third = codec.batch_of([CID, "b3:no", CID], Cid.parse)
-    assert (first, third) == (Cid(CID), Cid(CID))
-    assert isinstance(second, Invalid)
-
-
 def test_a_list_of_cids_is_good_as_a_whole_or_not_at_all() -> None:
     assert codec.cids_of([CID]) == [Cid(CID)]
     assert refused(lambda: codec.cids_of([CID, CID.upper()])).reason == "CID_INVALID"

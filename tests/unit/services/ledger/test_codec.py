@@ -95,13 +95,6 @@ def test_every_outcome_has_a_number() -> None:
     assert {each.outcome for each in decoded if not isinstance(each, TheoryError)} == set(AttemptOutcome)
 
 
-def test_a_batch_is_neither_empty_nor_too_large() -> None:
-    assert codec.batch([1, 2], 2) == [1, 2]
-    for items in ([], [1, 2, 3]):
-        with pytest.raises(Invalid):
-            codec.batch(items, 2)
-
-
 def test_answers_keep_their_order() -> None:
     response = codec.appended_to_proto([Appended(1, "h"), NotFound("X", "no"), Appended(2, "i")])
     assert [(each.seq, each.this_hash, each.status.reason) for each in response.results] == [
