@@ -25,7 +25,7 @@ from sqlalchemy.dialects.sqlite import insert
 from services.drivers.sql import Database
 from theory.core import jcs
 from theory.core.chain import NewEvent
-from theory.core.clock import Clock
+from theory.core.clock import Clock, until_set
 from theory.core.errors import AlreadyExists, Denied, Invalid, TheoryError
 from theory.core.ledger import Appended, PlanEvent
 
@@ -124,16 +124,8 @@ class Pump:
                 continue
             pause_s = _FIRST_PAUSE_S
             if not carried:
-                await self._until_poked()
-
-    async def _until_poked(self) -> None:
-        # A caller that is cancelled between its commit and its poke must not leave an event behind.
-        waits = [asyncio.ensure_future(self._poked.wait()), asyncio.ensure_future(self._clock.sleep(_LOOK_EVERY_S))]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waits:
-                each.cancel()
+                # A caller that is cancelled between its commit and its poke must not leave an event behind.
+                await until_set(self._poked, self._clock, _LOOK_EVERY_S)
 
     async def _carry(self) -> bool:
         """Whether anything left the outbox; raises where the ledger could not take it now."""

@@ -1,4 +1,4 @@
-"""Time: the one place where it is read, a clock that tests turn by hand, and RFC 3339 text."""
+"""Time: the one place where it is read, a clock that tests turn by hand, waiting with a limit, and RFC 3339 text."""
 
 import asyncio
 import re
@@ -90,6 +90,20 @@ class FakeClock:
         while self.sleepers < count:
             self._arrived.clear()
             await self._arrived.wait()
+
+
+async def until_set(event: asyncio.Event, clock: Clock, limit_s: float) -> bool:
+    """Return True once the event is set, or False once `limit_s` seconds have passed without."""
+    if event.is_set():
+        return True
+    waits = (asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep(limit_s)))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    return event.is_set()
 
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?Z", re.ASCII).fullmatch

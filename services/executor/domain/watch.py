@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord
-from theory.core.clock import Clock
+from theory.core.clock import Clock, until_set
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.jcs import JSON
 from theory.core.refs import Ref
@@ -38,7 +38,7 @@ class WatchedState:
                     yield plan, changed
                 if plan.state.terminal or self._clock.monotonic() - began > LONGEST_WATCH_S:
                     return
-                await self._wait(woken)
+                await until_set(woken, self._clock, _LOOK_EVERY_S)
 
     async def add_plan(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
         """As the port says."""
@@ -115,11 +115,3 @@ class WatchedState:
             self._watchers[plan_id].discard(woken)
             if not self._watchers[plan_id]:
                 del self._watchers[plan_id]
-
-    async def _wait(self, woken: asyncio.Event) -> None:
-        waits = [asyncio.ensure_future(woken.wait()), asyncio.ensure_future(self._clock.sleep(_LOOK_EVERY_S))]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waits:
-                each.cancel()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from tests.unit.theory.core.refusal import refused
-from theory.core.clock import Clock, FakeClock, SystemClock, parse_rfc3339, rfc3339
+from theory.core.clock import Clock, FakeClock, SystemClock, parse_rfc3339, rfc3339, until_set
 from theory.core.errors import Invalid
 
 
@@ -121,3 +121,26 @@ def test_fewer_digits_are_read(text: str) -> None:
 def test_what_is_no_time_is_refused(text: str) -> None:
     with refused(Invalid, "TIME_INVALID", value=text):
         parse_rfc3339(text)
+
+
+async def test_an_event_that_is_set_is_not_waited_for() -> None:
+    event = asyncio.Event()
+    event.set()
+    assert await until_set(event, FakeClock(), 10)
+
+
+async def test_the_event_ends_the_wait() -> None:
+    event, clock = asyncio.Event(), FakeClock()
+    waiting = asyncio.create_task(until_set(event, clock, 10))
+    await clock.until_sleepers(1)
+    event.set()
+    assert await waiting
+    assert clock.sleepers == 0
+
+
+async def test_the_limit_ends_the_wait() -> None:
+    clock = FakeClock()
+    waiting = asyncio.create_task(until_set(asyncio.Event(), clock, 10))
+    await clock.until_sleepers(1)
+    clock.advance(10)
+    assert not await waiting

@@ -7,8 +7,7 @@ from services.executor.adapters.runtimes.local.containers import Containers
 from services.executor.adapters.runtimes.local.engine import EngineRefused
 from services.executor.adapters.runtimes.local.state import ContainerState
 from services.executor.adapters.runtimes.marks import Marks, Stop
-from services.executor.adapters.runtimes.wait import until_set
-from theory.core.clock import Clock
+from theory.core.clock import Clock, until_set
 from theory.core.errors import NotReady
 
 _LOOK_AGAIN_S = 5.0

@@ -3,6 +3,7 @@
 import platform
 import re
 from collections import deque
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -127,8 +128,11 @@ class LocalImages:
         packages = await self._packages.folder(ref, requirements, target) if requirements else None
 
         def build(client: docker.APIClient) -> list[str]:
-            with translated(), TemporaryDirectory(prefix=_BUILD_PREFIX, dir=self._settings.home) as folder:
-                stage(context, packages, Path(folder))
+            with ExitStack() as held:
+                # Around the disk alone: what the engine's client raises is an OSError, too.
+                with translated():
+                    folder = held.enter_context(TemporaryDirectory(prefix=_BUILD_PREFIX, dir=self._settings.home))
+                    stage(context, packages, Path(folder))
                 lines = client.build(
                     path=folder,
                     dockerfile=processor.image.dockerfile,

@@ -20,10 +20,10 @@ from services.executor.adapters.runtimes.process.guardian import EXIT, LOG
 from services.executor.adapters.runtimes.process.sources import PROGRAM, StagedSources
 from services.executor.adapters.runtimes.results import ended, never_ran
 from services.executor.adapters.runtimes.settings import RuntimeSettings
-from services.executor.adapters.runtimes.wait import until_set
 from services.executor.adapters.threads import Threads
 from theory.core import jcs
 from theory.core.adapters import ImageIdentity
+from theory.core.clock import until_set
 from theory.core.context import ExpandedContext, ProcessorResult
 from theory.core.errors import TheoryError
 from theory.core.jcs import JSON
