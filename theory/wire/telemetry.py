@@ -16,9 +16,6 @@ from prometheus_client.registry import Collector
 
 from theory.core.clock import rfc3339
 
-LOGGER = "theory"
-"""The root of every logger of Theory."""
-
 _FIELDS = "theory_fields"
 # What is left are the fields that rules and drivers, which know nothing of this module, give as `extra`.
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {_FIELDS, "message", "asctime"}
