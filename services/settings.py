@@ -88,6 +88,8 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def _variable(cls, field: str) -> str:
+        if field.startswith("THEORY_"):  # faults are told by the alias where a field has one
+            return field
         alias = cls.model_fields[field].validation_alias if field in cls.model_fields else None
         return alias if isinstance(alias, str) else f"THEORY_{cls.service}_{field}".upper()
 

@@ -73,6 +73,13 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(monkeypatch: pytest.Mon
     assert caught.value.__cause__ is None
 
 
+def test_a_wrong_address_is_told_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THEORY_LEDGER_URL", "grpc://me:hunter2@host:1")
+    with pytest.raises(Invalid) as caught:
+        _Settings.load()
+    assert caught.value.message.startswith("THEORY_LEDGER_URL: a URL holds no password")
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         setattr(_Settings.load(), "limit", 4)  # noqa: B010 - the type checker would refuse it first

@@ -63,7 +63,7 @@ def read_context(build_root: Path | None, processor: ProcessorSpec) -> BuildCont
     if context is None:
         raise unavailable(ref, "it has no build context, only an image for container engines")
     if build_root is None:
-        raise unavailable(ref, "builds are off: name the folder that holds build contexts as the executor's build root")
+        raise unavailable(ref, "builds are off: THEORY_EXECUTOR_BUILD_ROOT names the folder that holds build contexts")
     try:
         root = os.open(build_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
