@@ -46,15 +46,20 @@ class Follower:
         """
         deadline: float | None = None
         engine_went = False
+        silent_since: float | None = None
         while True:
             exited.clear()
             try:
                 state = await self._containers.find(name)
             except (NotReady, EngineRefused):
                 engine_went = True
-                if not await self._engine_returns():
+                silent_since = self._clock.monotonic() if silent_since is None else silent_since
+                # It may answer, and yet not say anything of this container.
+                patient = self._clock.monotonic() - silent_since < _PATIENCE_S
+                if not patient or not await self._engine_returns():
                     return Followed(None, marks.stopping, "the engine went away while the processor ran")
                 continue
+            silent_since = None
             if state is None:
                 return Followed(None, marks.stopping, "the container of the attempt has gone")
             if state.over:
@@ -76,7 +81,7 @@ class Follower:
                 await self._containers.signal(name, signal)
                 if await self._ends(name, exited, patience_s):
                     return
-            except EngineRefused:
+            except (EngineRefused, NotReady):
                 return  # whoever follows it looks again
 
     async def _ends(self, name: str, exited: asyncio.Event, patience_s: float) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.executor.adapters.runtimes.local.containers import Containers
-from services.executor.adapters.runtimes.local.engine import Engine
+from services.executor.adapters.runtimes.local.engine import Engine, EngineRefused
 from services.executor.adapters.runtimes.local.follow import Followed, Follower
 from services.executor.adapters.runtimes.local.state import ContainerState
 from services.executor.adapters.runtimes.marks import Marks
@@ -26,12 +26,15 @@ class Scripted(Containers):
         super().__init__(Engine("unix:///nowhere", calls_at_once=1))
         self.state: ContainerState | None = RUNNING
         self.away = False
+        self.refuses = False
         self.heeds = {"SIGKILL"}
         self.signals: list[str] = []
 
     async def find(self, name: str) -> ContainerState | None:
         if self.away:
             raise NotReady("ENGINE_DOWN", "it is away")
+        if self.refuses:
+            raise EngineRefused(500, "server error")
         return self.state
 
     async def reachable(self) -> bool:
@@ -39,6 +42,8 @@ class Scripted(Containers):
 
     async def signal(self, name: str, signal: str) -> None:
         self.signals.append(signal)
+        if self.away:
+            raise NotReady("ENGINE_DOWN", "it is away")
         if signal in self.heeds:
             self.end(137)
 
@@ -170,3 +175,34 @@ async def test_an_engine_that_stays_away_loses_the_attempt(
     following = Following(containers, clock, tmp_path, 600)
     await following.advance(70)
     assert (await following.ended()).lost == "the engine went away while the processor ran"
+
+
+async def test_an_engine_that_answers_and_never_tells_loses_the_attempt(
+    containers: Scripted, clock: FakeClock, tmp_path: Path
+) -> None:
+    containers.refuses = True
+    following = Following(containers, clock, tmp_path, 600)
+    await following.advance(70)
+    assert (await following.ended()).lost == "the engine went away while the processor ran"
+
+
+async def test_an_engine_that_is_away_at_the_deadline_is_waited_for(
+    containers: Scripted, clock: FakeClock, tmp_path: Path
+) -> None:
+    following = Following(containers, clock, tmp_path, 10)
+    await following.advance(5)
+    following.marks.stop("timed_out")
+    answers = containers.find
+
+    async def away_from_now_on(name: str) -> ContainerState | None:
+        containers.away, containers.find = True, answers  # type: ignore[method-assign]
+        return RUNNING
+
+    containers.find = away_from_now_on  # type: ignore[method-assign]
+    await following.advance(5)
+    assert containers.signals == ["SIGTERM"]
+    containers.away = False
+    await following.advance(30)
+    followed = await following.ended()
+    assert (followed.stopped, followed.lost) == ("timed_out", "")
+    assert containers.signals == ["SIGTERM", "SIGTERM", "SIGKILL"]
