@@ -349,8 +349,8 @@ for_each, runtime
         *(_one("runtime: local"), 1),
         """\
 error: no runtime `local` is served here: choose one of mock process
-  served: mock process
   runtime: local
+  served: mock process
   reason: RUNTIME_UNKNOWN
   hint: 'theory doctor' lists the runtimes; --runtime chooses one
 """,

@@ -99,7 +99,8 @@ def _tell(
         output.error_document({"error": error, "exit_code": code})
         return code
     output.note(Cell("error:", "red bold"), f" {line(sentence)}")
-    facts = _place(metadata) | {key: value for key, value in metadata.items() if value and key not in _IN_PLACE}
+    # Sorted: what came over the wire is in no order, and the same error should look the same.
+    facts = _place(metadata) | {key: value for key, value in sorted(metadata.items()) if value and key not in _IN_PLACE}
     if kind not in {"Usage", "OSError", "Defect", "TimeoutError"}:
         facts["reason"] = reason
     for key, value in facts.items():

@@ -8,7 +8,7 @@ from theory.api.core.v1.error_reason_pb2 import ErrorReason
 from theory.cli import failures
 from theory.cli.output import Output
 from theory.core import errors, jcs
-from theory.core.errors import Exhausted, Invalid, NotFound, TheoryError, Unavailable
+from theory.core.errors import Exhausted, Invalid, NotFound, NotReady, TheoryError, Unavailable
 
 
 def _told(error: BaseException, *, as_json: bool = False) -> tuple[int, str]:
@@ -33,6 +33,13 @@ def test_a_place_in_a_file_is_written_as_editors_read_it() -> None:
     _, said = _told(Invalid("YAML_INVALID", "aliases are refused", source="plan.yaml", line="3", column="7"))
     assert "  at: plan.yaml:3:7\n" in said
     assert "line:" not in said
+
+
+def test_facts_are_told_in_one_order_however_they_came() -> None:
+    facts = {"served": "mock", "runtime": "local"}
+    for each in (facts, dict(reversed(facts.items()))):
+        _, said = _told(NotReady("A", "a", **each))
+        assert said == "error: a\n  runtime: local\n  served: mock\n  reason: A\n"
 
 
 def test_foreign_words_cannot_move_the_cursor() -> None:
