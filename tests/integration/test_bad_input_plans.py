@@ -550,6 +550,14 @@ async def test_a_plan_that_is_larger_than_a_message_is_refused_before_it_is_sent
     assert "submit it in parts" in error["message"]
 
 
+async def test_outputs_that_cannot_be_copied_do_not_hide_that_the_plan_went_well(house: House) -> None:
+    ended = await house[1].run(_one(""), "--into", "a.txt")
+    assert ended.code == 1
+    assert "1 execution: 1 ran" in ended.out
+    assert "copy out   theory artifacts get" in ended.out
+    assert ended.err == "error: a.txt/a: Not a directory\n"
+
+
 async def test_a_careless_fan_out_fails_as_a_whole_and_ends(house: House) -> None:
     theory, _ = house
     items: list[JSON] = [{"n": n} for n in range(300)]

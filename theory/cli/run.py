@@ -9,6 +9,7 @@ from theory.cli.output import Cell
 from theory.cli.overrides import with_values
 from theory.cli.session import Session
 from theory.cli.text import counted, size
+from theory.core.errors import TheoryError
 from theory.core.execution import PlanState
 from theory.core.plan import PlanSpec
 from theory.sdk.client import Theory
@@ -39,9 +40,16 @@ async def carry_out(session: Session, options: argparse.Namespace, spec: PlanSpe
             session.output.document({"plan": plan.to_document()})
             return OK
         progress = await follow(session, theory, plan)
-        copied = await _copied(theory, progress.plan, options.into)
+        copied, fault = "", None
+        try:
+            copied = await _copied(theory, progress.plan, options.into)
+        except (OSError, TheoryError) as error:
+            fault = error
     session.output.document(progress_document(progress))
-    return concluded(session, progress, copied=copied)
+    code = concluded(session, progress, copied=copied)
+    if fault is not None:  # told last: the plan itself went well
+        raise fault
+    return code
 
 
 async def _copied(theory: Theory, plan: PlanView, into: str | None) -> str:

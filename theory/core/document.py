@@ -45,8 +45,7 @@ class Fields:
         """Refuse every field but these: a misspelt name must not pass for an absent one."""
         if stray := sorted(self._value.keys() - set(names)):
             name = shown(stray[0])
-            meant = [f"did you mean {close}?" for close in get_close_matches(name, names, n=1)]
-            raise self.refusal(" ".join(["there is no such field:", *meant, "known are", ", ".join(names)]), name)
+            raise self.refusal(no_such_field(name, names), name)
 
     def get(self, name: str, kind: type[T], default: D) -> T | D:
         """A text, a whole number or a truth value; `default` where it is absent."""
@@ -130,6 +129,12 @@ class Fields:
         if not isinstance(value, list | tuple):
             raise self.refusal(f"a list is expected, not {_kind(value)}", name)
         return enumerate(value)
+
+
+def no_such_field(name: str, known: Sequence[str]) -> str:
+    """The sentence that says so, with the field that was perhaps meant."""
+    meant = [f"did you mean {close}?" for close in get_close_matches(name, known, n=1)]
+    return " ".join(["there is no such field:", *meant, "known are", ", ".join(known)])
 
 
 _WORD_BY_TYPE: Mapping[type, str] = {

@@ -15,6 +15,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from theory.core import jcs
+from theory.core.document import no_such_field
 from theory.core.errors import shown
 from theory.core.jcs import JSON
 
@@ -126,8 +127,9 @@ def _fault_of(error: ValidationError) -> Fault:
         return Fault(field_of(path), "the field is missing")
     if rule == "additionalProperties" and wanted is False:
         known = list(error.schema.get("properties", {})) if isinstance(error.schema, Mapping) else []
-        path.append(next(name for name in value if name not in known))
-        return Fault(field_of(path), f"there is no such field; known are {', '.join(known)}")
+        stray = next(name for name in value if name not in known)
+        path.append(stray)
+        return Fault(field_of(path), no_such_field(shown(stray), known))
     return Fault(field_of(path), _sentence(rule, wanted))
 
 

@@ -93,6 +93,10 @@ def test_what_is_passed_over_may_be_anything() -> None:
         ({"anyOf": [{"const": 1}, {"type": "object"}]}, 2, "it has none of the forms that are allowed here"),
         ({"anyOf": [{"const": 1}, {"type": "object", "required": ["a"]}]}, {}, "the field is missing"),
         ({"multipleOf": 2}, 3, "it breaks the rule multipleOf of its form"),
+        (
+            *({"properties": {"runtime": {}, "name": {}}, "additionalProperties": False}, {"runtimes": 1}),
+            "there is no such field: did you mean runtime? known are runtime, name",
+        ),
     ],
 )
 def test_a_fault_is_said_in_words(schema: dict[str, Any], value: Any, sentence: str) -> None:
