@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from services.executor.adapters.state import open_state
 from services.executor.config import ExecutorConfig
 from services.executor.domain.attempt import Attempts
 from services.executor.domain.ending import Endings
+from services.executor.domain.leftovers import Leftovers
 from services.executor.domain.plan import Plans
 from services.executor.domain.resolve import Resolver
 from services.executor.domain.run import Limits, Runs
@@ -83,10 +84,12 @@ async def assemble(
         region=config.region,
     )
     limits = Limits(config.max_output_bytes, config.max_output_files)
+    leftovers = Leftovers(places=places, runtime=resolver.runtime, clock=clock)
     runs = Runs(
         world=peers.world,
         secrets=peers.secrets,
         places=places,
+        leftovers=leftovers,
         resolver=resolver,
         clock=clock,
         limits=limits,
@@ -126,6 +129,8 @@ async def assemble(
         rpc.add_ExecutorServiceServicer_to_server(servicer, server)
 
     async def start() -> None:
+        cleaning = asyncio.create_task(leftovers.run(), name="leftovers")
+        opened.push_async_callback(_end, cleaning)
         opened.push_async_callback(plans.close)
         await sweep.run()
         await plans.resume()
@@ -134,6 +139,12 @@ async def assemble(
         await state.open_plans()
 
     return ServiceUnit("executor", ACCESS, register, start=start, close=opened.aclose, ready=ready)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def _peers(config: ExecutorConfig, opening: AsyncExitStack) -> Peers:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from services.executor.domain import predicates
 from services.executor.domain.collect import Collected, collect
+from services.executor.domain.leftovers import Leftovers
 from services.executor.domain.patience import patiently
 from services.executor.domain.resolve import Resolver
 from services.executor.domain.statement import check_fits, fingerprint_of
@@ -81,6 +82,7 @@ class Runs:
         world: World,
         secrets: Secrets,
         places: Places,
+        leftovers: Leftovers,
         resolver: Resolver,
         clock: Clock,
         limits: Limits,
@@ -89,6 +91,7 @@ class Runs:
         self._world = world
         self._secrets = secrets
         self._places = places
+        self._leftovers = leftovers
         self._resolver = resolver
         self._clock = clock
         self._limits = limits
@@ -151,15 +154,9 @@ class Runs:
                 return
 
     async def clean_up(self, record: ExecutionRecord) -> None:
-        """Remove what the attempt left; what cannot be removed now is swept at the next start."""
-        if record.attempt is None:
-            return
-        name = place_name(record)
-        try:
-            await self._resolver.runtime(record.runtime).release(name)
-            await self._places.remove(name)
-        except Exception:  # noqa: BLE001 - the attempt has ended; what is left of it must not undo that
-            _log.warning("attempt.left", exc_info=True, extra={"theory_fields": {"place": name}})
+        """Remove what the attempt left, now or as soon as it can be removed."""
+        if record.attempt is not None:
+            await self._leftovers.remove(place_name(record), record.runtime)
 
     async def _place(
         self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, attempt: AttemptRecord

@@ -20,7 +20,7 @@ class Sweep:
         self._runtimes = runtimes
 
     async def run(self) -> None:
-        """Sweep runtimes, then places. A runtime that does not answer is left for the next start."""
+        """Sweep runtimes, then places. What cannot be swept now is left for the next start; it holds up nothing."""
         keep = await self._kept()
         for kind, runtime in self._runtimes.items():
             try:
@@ -30,7 +30,10 @@ class Sweep:
                 continue
             if removed:
                 _log.info("sweep.reaped", extra={"theory_fields": {"runtime": kind, "names": removed}})
-        await self._places.sweep(keep)
+        try:
+            await self._places.sweep(keep)
+        except TheoryError as error:
+            _log.warning("sweep.skipped", extra={"theory_fields": {"reason": error.reason}})
 
     async def _kept(self) -> frozenset[str]:
         names: set[str] = set()

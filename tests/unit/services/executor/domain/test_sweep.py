@@ -9,7 +9,7 @@ from services.executor.domain.sweep import Sweep
 from services.executor.ports import ExecutorState, PlaceRequest, Runtime
 from tests.records import ENDED, EXECUTION, PLAN
 from tests.scripted import ScriptedRuntime
-from theory.core.errors import NotReady
+from theory.core.errors import NotReady, Unavailable
 from theory.core.execution import PlanState
 from theory.core.ids import ExecutionId, PlanId
 
@@ -67,3 +67,14 @@ async def test_plans_of_many_executions_are_read_to_their_end() -> None:
 class _Down(ScriptedRuntime):
     async def reap(self, keep: frozenset[str]) -> tuple[str, ...]:
         raise NotReady("ENGINE_DOWN", "no engine answers")
+
+
+class _Busy(MemoryPlaces):
+    async def sweep(self, keep: frozenset[str]) -> tuple[str, ...]:
+        raise Unavailable("STORE_UNREACHABLE", f"a mount is busy; to be kept were {sorted(keep)}")
+
+
+async def test_a_place_that_cannot_be_swept_holds_up_nothing() -> None:
+    runtime = ScriptedRuntime()
+    await _sweep(await _state(), _Busy(), {"process": runtime})
+    assert len(runtime.kept) == 1
