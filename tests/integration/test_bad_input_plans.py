@@ -222,7 +222,8 @@ async def test_what_is_no_plan_is_refused_with_its_field(house: House, case: str
     text, field, sentence = MALFORMED[case]
     error = await _refused(house, text, 2)
     assert (error["class"], error["reason"]) == ("Invalid", "PLAN_INVALID")
-    assert error["metadata"]["field"] == field
+    assert (error["metadata"]["field"], error["metadata"]["source"]) == (field, "plan.yaml")
+    assert int(error["metadata"]["line"]) <= text.count("\n")
     assert sentence in error["message"]
 
 
@@ -341,6 +342,7 @@ PEOPLE: dict[str, tuple[str, int, str]] = {
         """\
 error: there is no such field: did you mean needs? known are id, processor, inputs, reads, needs, write_prefix, \
 for_each, runtime
+  at: plan.yaml:3:37
   field: transitions[0].need
   reason: PLAN_INVALID
 """,
@@ -546,7 +548,7 @@ async def test_a_plan_that_is_larger_than_a_message_is_refused_before_it_is_sent
         os.mknod(folder / f"{number}")
     text = _one("", f"files: {{/artifacts/{'/'.join(['n' * 220] * 4)}/: many/*}}\n")
     error = await _refused(house, text, 2)
-    assert (error["class"], error["reason"], error["metadata"]) == ("Invalid", "PLAN_INVALID", {"field": "$"})
+    assert (error["class"], error["reason"], error["metadata"]["field"]) == ("Invalid", "PLAN_INVALID", "$")
     assert "submit it in parts" in error["message"]
 
 

@@ -13,14 +13,15 @@ from theory.core.errors import TheoryError
 from theory.core.execution import PlanState
 from theory.core.plan import PlanSpec
 from theory.sdk.client import Theory
-from theory.sdk.plans import read_document, upload_sources, with_runtime
+from theory.sdk.plans import located, read_document, upload_sources, with_runtime
 from theory.sdk.views import PlanView
 
 
 async def run(session: Session, options: argparse.Namespace) -> int:
     """Carry out the plan in a file."""
-    spec = PlanSpec.parse(with_values(read_document(options.plan), options.values))
-    return await carry_out(session, options, spec, options.plan.parent)
+    with located(options.plan):
+        spec = PlanSpec.parse(with_values(read_document(options.plan), options.values))
+        return await carry_out(session, options, spec, options.plan.parent)
 
 
 async def carry_out(session: Session, options: argparse.Namespace, spec: PlanSpec, base: Path) -> int:

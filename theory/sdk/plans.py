@@ -1,7 +1,8 @@
 """From a plan's file to a submitted plan: read strictly, upload what it names, submit, follow to the end."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -15,9 +16,12 @@ from theory.sdk import strict_yaml
 from theory.sdk.client import Theory
 from theory.sdk.local_files import LocalFile, matched
 from theory.sdk.views import PlanChange, PlanView
+from theory.sdk.yaml_places import place_of
 
 _PIECE_BYTES = 256 * 1024
 _UPLOADS_AT_ONCE = 32
+_OF_A_PLAN = frozenset({"PLAN_INVALID", "WRITE_PREFIX_REFUSED"})
+"""Reasons whose `field` is one of the plan's."""
 
 
 def read_document(path: Path) -> JSON:
@@ -34,8 +38,26 @@ def read_document(path: Path) -> JSON:
 
 
 def load_plan(path: Path) -> PlanSpec:
-    """The plan in a YAML file; errors as `read_document`, and `Invalid` (`PLAN_INVALID`) with `field`."""
-    return PlanSpec.parse(read_document(path))
+    """The plan in a YAML file; errors as `read_document`, and `Invalid` (`PLAN_INVALID`) with `field` and its place."""
+    with located(path):
+        return PlanSpec.parse(read_document(path))
+
+
+@contextmanager
+def located(path: Path) -> Iterator[None]:
+    """Inside this block an error that names a `field` of the plan in this file tells its place there, too.
+
+    `source`, `line` and `column` join its metadata, unless it names a source of its own.
+    """
+    try:
+        yield
+    except Invalid as error:
+        # What is no file, such as a pipe, cannot be read a second time.
+        if error.reason in _OF_A_PLAN and "source" not in error.metadata and path.is_file():
+            with suppress(OSError):
+                line, column = place_of(error.metadata["field"], path.read_bytes())
+                error.metadata |= {"source": shown(str(path)), "line": str(line), "column": str(column)}
+        raise
 
 
 async def upload_sources(
@@ -82,7 +104,8 @@ async def submit_plan(
     spec = load_plan(path)
     if runtime is not None:
         spec = with_runtime(spec, runtime)
-    return await theory.executor.submit(await upload_sources(theory, spec, path.parent), request_id)
+    with located(path):
+        return await theory.executor.submit(await upload_sources(theory, spec, path.parent), request_id)
 
 
 async def run_plan(

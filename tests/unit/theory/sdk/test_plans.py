@@ -107,3 +107,37 @@ async def test_nothing_is_submitted_where_a_file_is_missing(installation: Instal
         await plans.submit_plan(installation.theory, path)
     assert caught.value.metadata["field"] == "files./artifacts/readme.txt[0]"
     assert installation.executor.submitted == []
+
+
+def test_a_wrong_field_is_told_with_its_place_in_the_file(path: Path) -> None:
+    path.write_text(_PLAN.replace("reads:", "read:"))
+    with pytest.raises(Invalid) as caught:
+        plans.load_plan(path)
+    assert caught.value.metadata == {
+        "field": "transitions[0].read",
+        "source": str(path),
+        "line": "6",
+        "column": "43",
+    }
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Invalid("PLAN_INVALID", "named *.png", field="files./artifacts/[0]", source="a.png"),
+        Invalid("CID_MISMATCH", "changed meanwhile", expected="b3:1", actual="b3:2"),
+        NotFound("FILE_UNKNOWN", "no such file", field="files./artifacts/[0]"),
+    ],
+)
+def test_what_is_not_of_the_file_is_left_as_it_is(path: Path, error: Invalid | NotFound) -> None:
+    before = dict(error.metadata)
+    with pytest.raises(type(error)), plans.located(path):
+        raise error
+    assert error.metadata == before
+
+
+def test_a_file_that_is_gone_has_no_places(path: Path) -> None:
+    path.unlink()
+    with pytest.raises(Invalid) as caught, plans.located(path):
+        raise Invalid("PLAN_INVALID", "wrong", field="name")
+    assert caught.value.metadata == {"field": "name"}
