@@ -123,7 +123,7 @@ class Plans:
             plan = await self._save(replace(plan, state=PlanState.RUNNING))
             self._reach("opened")
         failed = await self._run_executions(plan, snapshot)
-        failure = Failure("NEED_FAILED", f"{failed} of {plan.execution_count} executions did not succeed", {})
+        failure = Failure("EXECUTIONS_FAILED", f"{failed} of {plan.execution_count} executions did not succeed", {})
         return await self._finish(plan, failure if failed else None)
 
     async def _give_up(self, plan_id: PlanId, failure: Failure) -> PlanRecord:

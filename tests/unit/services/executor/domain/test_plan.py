@@ -28,6 +28,7 @@ async def test_what_needs_a_failure_is_skipped_and_the_plan_fails(theory: Embedd
     assert ran.states == {"a": "succeeded", "b": "failed", "c": "skipped", "d": "skipped"}
     assert ran.plan.state.value == "failed"
     assert ran.plan.failure is not None
+    assert ran.plan.failure.reason == "EXECUTIONS_FAILED"
     assert ran.plan.failure.message == "3 of 4 executions did not succeed"
     skipped = ran["d"]
     assert skipped.failure is not None
