@@ -63,7 +63,7 @@ CHANNEL_OPTIONS: tuple[tuple[str, int | bytes], ...] = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),  # whoever saw a service go away sees it return
     ("grpc.enable_retries", 1),
     ("grpc.enable_http_proxy", 0),  # a proxy for the web in the environment is none for gRPC in plain text
     ("grpc.service_config", service_config()),
