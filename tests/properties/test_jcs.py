@@ -58,7 +58,7 @@ def test_the_bytes_are_those_of_the_reference(document: object) -> None:
 
 @pytest.mark.long
 @given(DOCUMENTS)
-@settings(deadline=None, max_examples=100_000)
+@settings(deadline=None, max_examples=20_000)
 def test_the_bytes_are_those_of_the_reference_many_times(document: object) -> None:
     assert canonical(document) == rfc8785.dumps(document)  # type: ignore[arg-type]
 
