@@ -26,9 +26,10 @@ Url = Annotated[str, AfterValidator(_holds_no_password)]
 """An address. It may be logged, so it never holds a credential."""
 
 
-def beside(name: str) -> Any:  # noqa: ANN401 - what pydantic's Field returns
-    """A default that is a file of this name in the home, as a SQLite URL."""
-    return Field(default_factory=lambda known: f"sqlite:///{quote(str(known['home']))}/{name}")
+def beside(name: str, *, scheme: str = "sqlite") -> Any:  # noqa: ANN401 - what pydantic's Field returns
+    """A default that is a file or directory of this name in the home, as a URL."""
+    slashes = "///" if scheme == "sqlite" else "//"  # a database's path follows three, a file's two
+    return Field(default_factory=lambda known: f"{scheme}:{slashes}{quote(str(known['home']))}/{name}")
 
 
 def address(service: str) -> Any:  # noqa: ANN401 - what pydantic's Field returns

@@ -1,26 +1,35 @@
 """The one place that knows every primitive: opens their adapters and registers their servicers."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import grpc
-from sqlalchemy import Connection, MetaData, select
+from pydantic import SecretStr
 
 from services.drivers import key_file
-from services.drivers.sql import Database
+from services.drivers.events import BestEffort
+from services.drivers.opening import Opening
 from services.resources.access import ACCESS
+from services.resources.adapters.peers import LedgerPeer
 from services.resources.config import ResourcesConfig
 from services.resources.kv.adapters import open_store as open_kv
 from services.resources.kv.domain import KV
 from services.resources.kv.servicer import KVServicer
 from services.resources.queue.adapters import open_store as open_queue
-from services.resources.queue.domain import Queue
+from services.resources.queue.domain.queue import Queue
 from services.resources.queue.servicer import QueueServicer
 from services.resources.secrets.adapters import open_source
 from services.resources.secrets.domain import Secrets
 from services.resources.secrets.servicer import SecretServicer
-from theory.api.resources.v1 import kv_pb2_grpc, queue_pb2_grpc, secret_pb2_grpc
+from services.resources.volumes.adapters import open_store as open_volumes
+from services.resources.volumes.domain import Volumes
+from services.resources.volumes.servicer import VolumeServicer
+from theory.api.resources.v1 import kv_pb2_grpc, queue_pb2_grpc, secret_pb2_grpc, volume_pb2_grpc
 from theory.core.clock import Clock, SystemClock
 from theory.core.ids import IdSource, SystemIds
+from theory.core.secret import Secret
+from theory.wire.channel import connect
+from theory.wire.identity import Role, ServiceKeys
 from theory.wire.server import ServiceUnit
 
 _KEY_FILE = "resources.key"
@@ -29,51 +38,40 @@ _KEY_FILE = "resources.key"
 async def assemble(config: ResourcesConfig, *, clock: Clock | None = None, ids: IdSource | None = None) -> ServiceUnit:
     """The whole service, ready to be served; raises what opening an adapter raises."""
     clock = clock or SystemClock()
-    databases = _Databases()
-    try:
+    async with AsyncExitStack() as stack:
         key = await asyncio.to_thread(key_file.load_or_create, config.home / _KEY_FILE)
-        kv = await open_kv(config.kv_url, clock=clock, database=databases.open)
-        queue = await open_queue(config.queue_url, clock=clock, ids=ids or SystemIds(clock), database=databases.open)
-        source = await open_source(config.secrets_url)
-    except BaseException:
-        await databases.close()
-        raise
+        keys = await asyncio.to_thread(ServiceKeys.load_or_create, config.home)
+        channel = connect(config.ledger_url, token=keys.token_of(Role.RESOURCES), ids=ids)
+        stack.push_async_callback(channel.close)
+        ledger = LedgerPeer(channel)
+        events = BestEffort(ledger.append, clock)
+        stack.push_async_callback(events.close)
+        opening = Opening(clock, ids or SystemIds(clock), ledger.append, events.emit)
+        stack.push_async_callback(opening.close)
+
+        kv_store = await open_kv(config.kv_url, _with(opening, config.kv_secret), config.kv_quotas)
+        queue_store = await open_queue(config.queue_url, _with(opening, config.queue_secret), config.queue_quotas)
+        volume_store = await open_volumes(config.volumes_url, _with(opening, config.volumes_secret))
+        source = await open_source(config.secrets_url, _with(opening, config.secrets_secret))
+        opened = stack.pop_all()
+
+    kv = KVServicer(KV(kv_store), kv_store, config.kv_quotas)
+    queue = QueueServicer(Queue(queue_store, key=key, clock=clock), queue_store, config.queue_quotas)
+    volumes = VolumeServicer(Volumes(volume_store), volume_store)
+    secrets = SecretServicer(Secrets(source, key=key), source)
 
     def register(server: grpc.aio.Server) -> None:
-        kv_pb2_grpc.add_KVServiceServicer_to_server(KVServicer(KV(kv), kind=kv.kind, durable=kv.durable), server)
-        queue_pb2_grpc.add_QueueServiceServicer_to_server(
-            QueueServicer(Queue(queue, key=key), kind=queue.kind, durable=queue.durable), server
-        )
-        secret_pb2_grpc.add_SecretServiceServicer_to_server(
-            SecretServicer(Secrets(source, key=key), kind=source.kind), server
-        )
+        kv_pb2_grpc.add_KVServiceServicer_to_server(kv, server)
+        queue_pb2_grpc.add_QueueServiceServicer_to_server(queue, server)
+        volume_pb2_grpc.add_VolumeServiceServicer_to_server(volumes, server)
+        secret_pb2_grpc.add_SecretServiceServicer_to_server(secrets, server)
 
-    return ServiceUnit("resources", ACCESS, register, close=databases.close, ready=databases.ready)
+    async def start() -> None:
+        events.start()
+        opening.start()
 
-
-class _Databases:
-    """One database per address, however many primitives keep their tables in it."""
-
-    def __init__(self) -> None:
-        self._opened: dict[str, Database] = {}
-
-    async def open(self, url: str, metadata: MetaData) -> Database:
-        if url in self._opened:
-            await self._opened[url].write(metadata.create_all)
-        else:
-            # Scratch survives a crash of the service; for a power cut it does not wait.
-            self._opened[url] = await Database.open(url, metadata, durable=False)
-        return self._opened[url]
-
-    async def ready(self) -> None:
-        for database in self._opened.values():
-            await database.read(_look)
-
-    async def close(self) -> None:
-        while self._opened:
-            _, database = self._opened.popitem()
-            await database.close()
+    return ServiceUnit("resources", ACCESS, register, start=start, close=opened.aclose, ready=opening.ready)
 
 
-def _look(connection: Connection) -> None:
-    connection.execute(select(1))
+def _with(opening: Opening, secret: SecretStr | None) -> Opening:
+    return opening.with_secret(Secret("THEORY_RESOURCES_SECRET", secret.get_secret_value()) if secret else None)

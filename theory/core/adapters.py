@@ -99,8 +99,15 @@ class KVAdapter(Protocol):
         """
         ...
 
+    async def begin_plan(self, plan_id: str, *, event_every: int = 0) -> None:
+        """Make each `event_every`-th change of the plan an event of its chain; 0 for none. The latest call counts."""
+        ...
+
     async def end_plan(self, plan_id: str) -> None:
-        """Forget every key of the plan, fast however many there are."""
+        """Forget every key of the plan, fast however many there are, and take none any more.
+
+        Afterwards a read finds nothing, and a put or an incr is `NotReady` (`PLAN_ENDED`).
+        """
         ...
 
 
@@ -151,6 +158,17 @@ class Message:
     publish_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class TopicStats:
+    """How many messages a topic holds, by what may become of them."""
+
+    topic: str
+    visible: int = 0
+    hidden: int = 0
+    delayed: int = 0
+    dead: int = 0
+
+
 class QueueAdapter(Protocol):
     """Messages of one plan, delivered at least once, in no promised order.
 
@@ -160,17 +178,39 @@ class QueueAdapter(Protocol):
     (`RECEIPT_INVALID`) where it is of another plan or topic.
     """
 
-    async def publish(self, *, plan_id: str, topic: str, body: bytes, idempotency_key: str | None = None) -> str:
-        """Add a message and return its id; it is there once this returns.
+    async def publish(
+        self,
+        *,
+        plan_id: str,
+        topic: str,
+        body: bytes,
+        idempotency_key: str | None = None,
+        delay_s: int = 0,
+        max_receives: int | None = None,
+    ) -> str:
+        """Add a message, visible after `delay_s` seconds, and return its id; it is there once this returns.
 
         A known `idempotency_key` (10 minutes, beyond an acknowledgement too) adds nothing and returns the first id.
+        The first publish to a topic fixes `max_receives`: after so many deliveries without an `ack` a message goes to
+        the dead letters. None and 0 stand for never; later None takes what is, `AlreadyExists` (`TOPIC_TAKEN`) for any
+        other figure.
         """
         ...
 
     async def consume(
-        self, *, plan_id: str, topic: str, max_messages: int = 1, visibility_timeout_s: int = 30
+        self,
+        *,
+        plan_id: str,
+        topic: str,
+        max_messages: int = 1,
+        visibility_timeout_s: int = 30,
+        wait_s: int = 0,
+        dead_letters: bool = False,
     ) -> list[Message]:
-        """Hand out at most `max_messages` visible messages, at once. A repeat hands out others."""
+        """Hand out at most `max_messages` visible messages, or dead letters. A repeat hands out others.
+
+        Where there is nothing it waits up to `wait_s` seconds for something, and returns with the first.
+        """
         ...
 
     async def ack(self, *, plan_id: str, topic: str, receipt_handle: str) -> None:
@@ -186,7 +226,7 @@ class QueueAdapter(Protocol):
         ...
 
     async def publish_many(
-        self, plan_id: str, topic: str, items: Sequence[QueuePublish]
+        self, plan_id: str, topic: str, items: Sequence[QueuePublish], *, max_receives: int | None = None
     ) -> list[Published | TheoryError]:
         """`publish` of each item, each with its delay."""
         ...
@@ -203,8 +243,55 @@ class QueueAdapter(Protocol):
         """`extend` of each item."""
         ...
 
+    async def redrive_many(self, plan_id: str, topic: str, receipt_handles: Sequence[str]) -> list[TheoryError | None]:
+        """Bring the dead letters of these deliveries back to the topic: visible at once, counted from 1 again."""
+        ...
+
+    async def stats(self, plan_id: str) -> list[TopicStats]:
+        """The counts of each topic of the plan, by name."""
+        ...
+
+    async def begin_plan(self, plan_id: str, *, event_every: int = 0) -> None:
+        """Make each `event_every`-th change of the plan an event of its chain; 0 for none. The latest call counts."""
+        ...
+
     async def end_plan(self, plan_id: str) -> None:
-        """Forget every topic of the plan, at a cost that grows with topics, not with messages."""
+        """Forget every topic of the plan, at a cost that grows with topics, not with messages, and take none any more.
+
+        Afterwards a consume finds nothing, and a publish is `NotReady` (`PLAN_ENDED`).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A scratch directory of one plan."""
+
+    name: str
+    create_time: datetime
+
+
+class VolumeAdapter(Protocol):
+    """Directories that containers of one plan share; gone with it."""
+
+    async def create(self, *, plan_id: str, name: str) -> Volume:
+        """An empty volume, or the one that has this name."""
+        ...
+
+    async def delete(self, *, plan_id: str, name: str) -> None:
+        """Remove it with all that lies in it; an absent one is fine."""
+        ...
+
+    async def list(self, *, plan_id: str) -> Sequence[Volume]:
+        """The plan's volumes, by name."""
+        ...
+
+    async def locate(self, *, plan_id: str, name: str) -> str:
+        """The words of the provider for it, which its runtime mounts; `NotFound` (`VOLUME_UNKNOWN`)."""
+        ...
+
+    async def end_plan(self, plan_id: str) -> None:
+        """Remove every volume of the plan, and make none any more: `NotReady` (`PLAN_ENDED`)."""
         ...
 
 
@@ -232,6 +319,16 @@ class ArtifactStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """Where a runtime of the same provider finds a secret. No secret itself."""
+
+    object: str
+    """The provider's object."""
+    key: str
+    """The key of the value within it."""
+
+
 class SecretResolver(Protocol):
     """Values by name. Not plan-scoped. A value never reaches a log, an error, an event or a receipt."""
 
@@ -240,11 +337,21 @@ class SecretResolver(Protocol):
         ...
 
     async def check(self, names: Sequence[str]) -> list[str | TheoryError]:
-        """For each name a tag that changes when the value does and says nothing else about it; `NotFound` per item."""
+        """For each name a tag that changes when the value does and says nothing else about it; `NotFound` per item.
+
+        An empty tag says that the source cannot tell: what used the secret must not be remembered.
+        """
         ...
 
     async def resolve(self, names: Sequence[str]) -> dict[str, Secret]:
-        """All the values; `NotFound` (`SECRET_UNKNOWN`) with every missing one in `names` where any is missing."""
+        """All the values; `NotFound` (`SECRET_UNKNOWN`) with every missing one in `names` where any is missing.
+
+        `Unsupported` (`CAPABILITY_MISSING`) where values cannot be read.
+        """
+        ...
+
+    async def bind(self, names: Sequence[str]) -> dict[str, SecretReference]:
+        """All the references, for a runtime of the same provider; errors as `resolve`."""
         ...
 
 

@@ -16,6 +16,7 @@ from theory.sdk.ledger import LedgerClient
 from theory.sdk.queue import QueueClient
 from theory.sdk.registry import RegistryClient
 from theory.sdk.secrets import SecretsClient
+from theory.sdk.volumes import VolumesClient
 from theory.wire.channel import connect
 from theory.wire.home import socket_url
 
@@ -94,6 +95,11 @@ class Theory:
     def queue(self) -> QueueClient:
         """Topics of plans."""
         return QueueClient(self.channel("resources"))
+
+    @cached_property
+    def volumes(self) -> VolumesClient:
+        """Scratch directories of plans."""
+        return VolumesClient(self.channel("resources"))
 
     @cached_property
     def secrets(self) -> SecretsClient:

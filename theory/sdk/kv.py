@@ -12,7 +12,7 @@ from theory.core.adapters import KVIncr, KVPut, KVValue
 from theory.core.errors import Invalid, TheoryError
 from theory.sdk import sendable
 from theory.sdk.places import PlaceCoalescer
-from theory.sdk.rpc import answers, fitting, outcomes
+from theory.sdk.rpc import answers, features_of, fitting, outcomes
 from theory.wire.channel import call
 
 MAX_ITEMS = 1_000
@@ -31,6 +31,10 @@ class KVCapabilities:
     max_key_bytes: int
     max_value_bytes: int
     max_batch_items: int
+    features: frozenset[str]
+    """What it offers beyond the common promises, such as `REQUEST_IDS`."""
+    max_plan_keys: int
+    max_plan_bytes: int
 
 
 class KVClient:
@@ -51,7 +55,14 @@ class KVClient:
         """What the store is, and the limits it keeps."""
         found = await call(self._stub.GetCapabilities, kv_pb2.KVServiceGetCapabilitiesRequest())
         return KVCapabilities(
-            found.adapter, found.durable, found.max_key_bytes, found.max_value_bytes, found.max_batch_items
+            found.adapter,
+            found.durable,
+            found.max_key_bytes,
+            found.max_value_bytes,
+            found.max_batch_items,
+            features_of(kv_pb2.KVFeature, found.features, "KV_FEATURE_"),
+            found.max_plan_keys,
+            found.max_plan_bytes,
         )
 
     async def get(self, *, plan_id: str, key: str) -> bytes | None:
@@ -98,8 +109,16 @@ class KVClient:
             raise Invalid("ID_INVALID", "a request_id is no Unicode text", field="request_id")
         return await sendable.ask(items, _incr_fault, lambda sound: self._incr_sound(plan_id, sound, request_id))
 
+    async def begin_plan(self, plan_id: str, *, event_every: int = 0) -> None:
+        """Make each `event_every`-th change an event of the plan's chain; 0 for none. For the executor's identity."""
+        _require_plan_id(plan_id)
+        if event_every not in sendable.INT32:
+            raise Invalid("EVENT_SAMPLING_INVALID", "event_every is out of range", min="0", max="1000000")
+        request = kv_pb2.KVServiceBeginPlanRequest(plan_id=plan_id, event_every=event_every)
+        await call(self._stub.BeginPlan, request)
+
     async def end_plan(self, plan_id: str) -> None:
-        """Forget every key of the plan. For the executor's identity."""
+        """Forget every key of the plan, and take none any more. For the executor's identity."""
         _require_plan_id(plan_id)
         await call(self._stub.EndPlan, kv_pb2.KVServiceEndPlanRequest(plan_id=plan_id))
 

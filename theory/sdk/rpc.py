@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
 from theory.api.core.v1.item_status_pb2 import ItemStatus
 from theory.core.errors import TheoryError
 from theory.wire.status import item_error
@@ -27,6 +29,12 @@ def answers(results: Iterable[R], value: Callable[[R], V]) -> list[V | TheoryErr
 def outcomes(statuses: Iterable[ItemStatus]) -> list[TheoryError | None]:
     """One outcome per status of a batch: its error, or None."""
     return [item_error(status) for status in statuses]
+
+
+def features_of(enum: EnumTypeWrapper, numbers: Iterable[int], prefix: str) -> frozenset[str]:
+    """The names of features without their prefix; those that a newer server knows and we do not are left out."""
+    known = dict(zip(enum.values(), enum.keys(), strict=True))
+    return frozenset(known[number].removeprefix(prefix) for number in numbers if number in known)
 
 
 def unwrapped(answered: Iterable[V | TheoryError]) -> list[V]:

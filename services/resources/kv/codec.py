@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from services.resources.kv.ports import MAX_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES
+from services.resources.kv.ports import MAX_ITEMS, MAX_KEY_BYTES, MAX_VALUE_BYTES, KVQuotas, KVStore
 from theory.api.core.v1.item_status_pb2 import ItemStatus
 from theory.api.resources.v1 import kv_pb2 as pb
 from theory.core.adapters import KVIncr, KVPut, KVValue
@@ -70,11 +70,14 @@ def statuses_to_proto(answers: Iterable[TheoryError | None]) -> Sequence[ItemSta
     return [_OK if answer is None else item_status(answer) for answer in answers]
 
 
-def capabilities_to_proto(kind: str, *, durable: bool) -> pb.KVServiceGetCapabilitiesResponse:
+def capabilities_to_proto(store: KVStore, quotas: KVQuotas) -> pb.KVServiceGetCapabilitiesResponse:
     """What the store is, and the limits."""
     return pb.KVServiceGetCapabilitiesResponse(
-        adapter=kind,
-        durable=durable,
+        adapter=store.kind,
+        durable=store.durable,
+        features=sorted(pb.KVFeature.Value(f"KV_FEATURE_{each}") for each in store.features),
+        max_plan_keys=quotas.keys,
+        max_plan_bytes=quotas.size_bytes,
         max_key_bytes=MAX_KEY_BYTES,
         max_value_bytes=MAX_VALUE_BYTES,
         max_batch_items=MAX_ITEMS,

@@ -2,6 +2,7 @@
 
 from services.resources.kv import codec
 from services.resources.kv.domain import KV
+from services.resources.kv.ports import KVQuotas, KVStore
 from theory.api.resources.v1 import kv_pb2 as pb
 from theory.api.resources.v1 import kv_pb2_grpc as rpc
 from theory.wire.context import Context
@@ -10,9 +11,9 @@ from theory.wire.context import Context
 class KVServicer(rpc.KVServiceServicer):
     """Serves the keys of every plan."""
 
-    def __init__(self, kv: KV, *, kind: str, durable: bool) -> None:
+    def __init__(self, kv: KV, store: KVStore, quotas: KVQuotas) -> None:
         self._kv = kv
-        self._capabilities = codec.capabilities_to_proto(kind, durable=durable)
+        self._capabilities = codec.capabilities_to_proto(store, quotas)
 
     async def GetCapabilities(
         self, request: pb.KVServiceGetCapabilitiesRequest, context: Context
@@ -38,6 +39,10 @@ class KVServicer(rpc.KVServiceServicer):
         request_id = codec.request_id_from_proto(request.request_id)
         answers = await self._kv.incr_many(plan_id, codec.incrs_from_proto(request), request_id)
         return codec.sums_to_proto(answers)
+
+    async def BeginPlan(self, request: pb.KVServiceBeginPlanRequest, context: Context) -> pb.KVServiceBeginPlanResponse:
+        await self._kv.begin_plan(codec.plan_id_from_proto(request.plan_id), event_every=request.event_every)
+        return pb.KVServiceBeginPlanResponse()
 
     async def EndPlan(self, request: pb.KVServiceEndPlanRequest, context: Context) -> pb.KVServiceEndPlanResponse:
         await self._kv.end_plan(codec.plan_id_from_proto(request.plan_id))

@@ -2,10 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 
-from services.resources.queue.ports import MAX_BODY_BYTES, MAX_HIDDEN_S, MAX_MESSAGES
+from services.resources.queue.ports import (
+    MAX_BODY_BYTES,
+    MAX_HIDDEN_S,
+    MAX_MESSAGES,
+    MAX_WAIT_S,
+    QueueQuotas,
+    QueueStore,
+)
 from theory.api.core.v1.item_status_pb2 import ItemStatus
 from theory.api.resources.v1 import queue_pb2 as pb
-from theory.core.adapters import Message, Published, QueueExtend, QueueNack, QueuePublish
+from theory.core.adapters import Message, Published, QueueExtend, QueueNack, QueuePublish, TopicStats
 from theory.core.errors import TheoryError
 from theory.core.ids import PlanId
 from theory.wire.moments import timestamp
@@ -25,6 +32,11 @@ def plan_id_from_proto(plan_id: str) -> str:
 def publishes_from_proto(request: pb.PublishRequest) -> Sequence[QueuePublish]:
     """The messages of a request."""
     return [QueuePublish(item.body, item.idempotency_key or None, item.delay_s) for item in request.items]
+
+
+def max_receives_from_proto(request: pb.PublishRequest) -> int | None:
+    """After how many deliveries; None where it is unset."""
+    return request.max_receives if request.HasField("max_receives") else None
 
 
 def max_messages_from_proto(request: pb.ConsumeRequest) -> int:
@@ -79,11 +91,27 @@ def statuses_to_proto(answers: Iterable[TheoryError | None]) -> Sequence[ItemSta
     return [_OK if answer is None else item_status(answer) for answer in answers]
 
 
-def capabilities_to_proto(kind: str, *, durable: bool) -> pb.QueueServiceGetCapabilitiesResponse:
+def stats_to_proto(stats: Iterable[TopicStats]) -> pb.GetStatsResponse:
+    """The counts of each topic."""
+    response = pb.GetStatsResponse()
+    for each in stats:
+        response.topics.add(
+            topic=each.topic, visible=each.visible, hidden=each.hidden, delayed=each.delayed, dead=each.dead
+        )
+    return response
+
+
+def capabilities_to_proto(store: QueueStore, quotas: QueueQuotas) -> pb.QueueServiceGetCapabilitiesResponse:
     """What the store is, and the limits."""
     return pb.QueueServiceGetCapabilitiesResponse(
-        adapter=kind,
-        durable=durable,
+        adapter=store.kind,
+        durable=store.durable,
+        features=sorted(pb.QueueFeature.Value(f"QUEUE_FEATURE_{each}") for each in store.features),
+        max_wait_s=MAX_WAIT_S,
+        redelivery_slack_s=store.redelivery_slack_s,
+        max_plan_topics=quotas.topics,
+        max_plan_messages=quotas.messages,
+        max_plan_bytes=quotas.size_bytes,
         max_body_bytes=MAX_BODY_BYTES,
         max_visibility_s=MAX_HIDDEN_S,
         max_messages=MAX_MESSAGES,

@@ -1,18 +1,19 @@
 """The wire face of queues: decode, call, encode."""
 
 from services.resources.queue import codec
-from services.resources.queue.domain import Queue
+from services.resources.queue.domain.queue import Queue
+from services.resources.queue.ports import QueueQuotas, QueueStore
 from theory.api.resources.v1 import queue_pb2 as pb
 from theory.api.resources.v1 import queue_pb2_grpc as rpc
-from theory.wire.context import Context
+from theory.wire.context import Context, time_remaining
 
 
 class QueueServicer(rpc.QueueServiceServicer):
     """Serves the topics of every plan."""
 
-    def __init__(self, queue: Queue, *, kind: str, durable: bool) -> None:
+    def __init__(self, queue: Queue, store: QueueStore, quotas: QueueQuotas) -> None:
         self._queue = queue
-        self._capabilities = codec.capabilities_to_proto(kind, durable=durable)
+        self._capabilities = codec.capabilities_to_proto(store, quotas)
 
     async def GetCapabilities(
         self, request: pb.QueueServiceGetCapabilitiesRequest, context: Context
@@ -21,7 +22,8 @@ class QueueServicer(rpc.QueueServiceServicer):
 
     async def Publish(self, request: pb.PublishRequest, context: Context) -> pb.PublishResponse:
         plan_id = codec.plan_id_from_proto(request.plan_id)
-        answers = await self._queue.publish_many(plan_id, request.topic, codec.publishes_from_proto(request))
+        items, most = codec.publishes_from_proto(request), codec.max_receives_from_proto(request)
+        answers = await self._queue.publish_many(plan_id, request.topic, items, max_receives=most)
         return codec.published_to_proto(answers)
 
     async def Consume(self, request: pb.ConsumeRequest, context: Context) -> pb.ConsumeResponse:
@@ -30,6 +32,9 @@ class QueueServicer(rpc.QueueServiceServicer):
             topic=request.topic,
             max_messages=codec.max_messages_from_proto(request),
             visibility_timeout_s=codec.visibility_from_proto(request),
+            wait_s=request.wait_s,
+            dead_letters=request.dead_letters,
+            time_left_s=time_remaining(),
         )
         return codec.messages_to_proto(messages)
 
@@ -47,6 +52,20 @@ class QueueServicer(rpc.QueueServiceServicer):
         plan_id = codec.plan_id_from_proto(request.plan_id)
         answers = await self._queue.extend_many(plan_id, request.topic, codec.extends_from_proto(request))
         return pb.ExtendResponse(statuses=codec.statuses_to_proto(answers))
+
+    async def Redrive(self, request: pb.RedriveRequest, context: Context) -> pb.RedriveResponse:
+        plan_id = codec.plan_id_from_proto(request.plan_id)
+        answers = await self._queue.redrive_many(plan_id, request.topic, request.receipt_handles)
+        return pb.RedriveResponse(statuses=codec.statuses_to_proto(answers))
+
+    async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
+        return codec.stats_to_proto(await self._queue.stats(codec.plan_id_from_proto(request.plan_id)))
+
+    async def BeginPlan(
+        self, request: pb.QueueServiceBeginPlanRequest, context: Context
+    ) -> pb.QueueServiceBeginPlanResponse:
+        await self._queue.begin_plan(codec.plan_id_from_proto(request.plan_id), event_every=request.event_every)
+        return pb.QueueServiceBeginPlanResponse()
 
     async def EndPlan(self, request: pb.QueueServiceEndPlanRequest, context: Context) -> pb.QueueServiceEndPlanResponse:
         await self._queue.end_plan(codec.plan_id_from_proto(request.plan_id))

@@ -1,14 +1,11 @@
 """Where keys may be kept, and the one table that chooses."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
-from sqlalchemy import MetaData
-
 from services.drivers.choice import module_for
-from services.drivers.sql import Database
-from services.resources.kv.ports import KVStore
-from theory.core.clock import Clock
+from services.drivers.opening import Opening
+from services.resources.kv.ports import KVQuotas, KVStore
 
 MODULE_BY_SCHEME: Mapping[str, str] = {
     "memory": "services.resources.kv.adapters.memory",
@@ -16,9 +13,6 @@ MODULE_BY_SCHEME: Mapping[str, str] = {
 }
 
 
-async def open_store(url: str, *, clock: Clock, database: Callable[[str, MetaData], Awaitable[Database]]) -> KVStore:
-    """The store that `url` names, ready to use; `Invalid` (`ADAPTER_UNKNOWN`) where the table has no such scheme.
-
-    `clock` is for a store that has none of its own; `database` gives the one at an address, with these tables in it.
-    """
-    return cast("KVStore", await module_for(url, MODULE_BY_SCHEME).open(url, clock=clock, database=database))
+async def open_store(url: str, opening: Opening, quotas: KVQuotas) -> KVStore:
+    """The store that `url` names, ready to use; `Invalid` (`ADAPTER_UNKNOWN`) where the table has no such scheme."""
+    return cast("KVStore", await module_for(url, MODULE_BY_SCHEME).open(url, opening, quotas))

@@ -1,26 +1,39 @@
 """Keys in the memory of the process: gone with it, and otherwise the promises of every other store."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 
-from services.resources.kv.adapters import counter
-from services.resources.kv.ports import REPLY_BYTES, REQUEST_KEPT, SWEEP, KVStore
+from services.drivers.opening import Opening
+from services.resources.kv.adapters import counter, refusals
+from services.resources.kv.ports import ENDED_KEPT, REPLY_BYTES, REQUEST_KEPT, SWEEP, KVFeature, KVQuotas, KVStore
 from theory.core.adapters import KVIncr, KVPut, KVValue
-from theory.core.clock import Clock
-from theory.core.errors import Exhausted, TheoryError
+from theory.core.clock import rfc3339
+from theory.core.errors import TheoryError
+from theory.core.scratch import Change, kv_changed, sampled
 
 _STALE_DEADLINES = 64
 
 
-async def open(url: str, *, clock: Clock, database: object) -> KVStore:
+async def open(url: str, opening: Opening, quotas: KVQuotas) -> KVStore:
     """`memory:`, empty."""
-    return MemoryKV(clock)
+    return MemoryKV(opening, quotas)
+
+
+@dataclass(slots=True)
+class _Plan:
+    values: dict[str, KVValue] = field(default_factory=dict)
+    size_bytes: int = 0
+    event_every: int = 0
+    changes: int = 0
+    ended: bool = False
 
 
 @dataclass(slots=True)
 class _Remembered:
+    """What a request id was answered with."""
+
     digest: bytes
     answers: list[int | TheoryError]
     create_time: datetime
@@ -32,17 +45,24 @@ class MemoryKV:
 
     kind = "memory"
     durable = False
+    features = frozenset({KVFeature.REQUEST_IDS, KVFeature.QUOTAS})
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._values_by_plan: dict[str, dict[str, KVValue]] = {}
+    def __init__(self, opening: Opening, quotas: KVQuotas) -> None:
+        self._clock = opening.clock
+        self._emit = opening.emit
+        self._quotas = quotas
+        self._plans: dict[str, _Plan] = {}
         self._deadlines: list[tuple[datetime, str, str]] = []
         self._compact_at = _STALE_DEADLINES
         self._requests: dict[tuple[str, str], _Remembered] = {}
-        self._ended: list[tuple[datetime, tuple[str, str]]] = []
+        self._ended: list[tuple[datetime, str, str]] = []
+        """When a request id of an ended plan is forgotten; the plan itself where the id is empty."""
 
     async def get_many(self, plan_id: str, keys: Sequence[str]) -> list[KVValue | TheoryError | None]:
-        find = self._values_by_plan.get(plan_id, {}).get
+        plan = self._plans.get(plan_id)
+        if plan is None:
+            return [None] * len(keys)
+        find = plan.values.get
         now = self._clock.now()
         room = REPLY_BYTES
         answers: list[KVValue | TheoryError | None] = []
@@ -51,7 +71,7 @@ class MemoryKV:
             if found is None or _expired(found, now):
                 answers.append(None)
             elif len(found.value) > room:
-                answers.append(Exhausted("REPLY_FULL", "the reply is full; ask for this key again"))
+                answers.append(refusals.reply_full())
             else:
                 room -= len(found.value)
                 answers.append(found)
@@ -59,15 +79,23 @@ class MemoryKV:
 
     async def put_many(self, plan_id: str, items: Sequence[KVPut]) -> list[TheoryError | None]:
         now = self._begin_write(len(items))
-        values = self._values_by_plan.setdefault(plan_id, {})
+        plan = self._open_plan(plan_id)
+        answers: list[TheoryError | None] = []
+        changes: list[Change] = []
         for item in items:
-            values[item.key] = KVValue(item.value, self._deadline(now, item.ttl_s, plan_id, item.key))
-        return [None] * len(items)
+            ends = self._deadline(now, item.ttl_s, plan_id, item.key)
+            refused = self._keep(plan, item.key, KVValue(item.value, ends))
+            answers.append(refused)
+            if plan.event_every and refused is None:
+                changes.append(kv_changed(item.key, "put"))
+        self._tell(plan_id, plan, now, changes)
+        return answers
 
     async def delete_many(self, plan_id: str, keys: Sequence[str]) -> list[TheoryError | None]:
-        self._begin_write(len(keys))
-        for key in keys:
-            self._drop(plan_id, key)
+        now = self._begin_write(len(keys))
+        if plan := self._plans.get(plan_id):
+            changes = [kv_changed(key, "delete") for key in keys if self._drop(plan, key, now)]
+            self._tell(plan_id, plan, now, changes)
         return [None] * len(keys)
 
     async def incr_many(
@@ -85,34 +113,75 @@ class MemoryKV:
             raise counter.taken(request_id)
         return remembered.answers
 
-    async def end_plan(self, plan_id: str) -> None:
+    async def begin_plan(self, plan_id: str, event_every: int) -> None:
         self._begin_write(0)
-        self._values_by_plan.pop(plan_id, None)
-        for name, remembered in self._requests.items():
-            if name[0] == plan_id and not remembered.ended:
+        self._open_plan(plan_id).event_every = event_every
+
+    async def end_plan(self, plan_id: str) -> None:
+        now = self._begin_write(0)
+        if not self._plans.get(plan_id, _Plan()).ended:
+            heappush(self._ended, (now + ENDED_KEPT, plan_id, ""))
+        self._plans[plan_id] = _Plan(ended=True)
+        for (of_plan, request_id), remembered in self._requests.items():
+            if of_plan == plan_id and not remembered.ended:
                 remembered.ended = True
-                heappush(self._ended, (remembered.create_time + REQUEST_KEPT, name))
+                heappush(self._ended, (remembered.create_time + REQUEST_KEPT, plan_id, request_id))
+
+    def _open_plan(self, plan_id: str) -> _Plan:
+        plan = self._plans.get(plan_id)
+        if plan is None:
+            plan = self._plans[plan_id] = _Plan()
+        elif plan.ended:
+            raise refusals.plan_ended(plan_id)
+        return plan
+
+    def _keep(self, plan: _Plan, key: str, value: KVValue) -> TheoryError | None:
+        """Put the value if the plan has room."""
+        before = plan.values.get(key)
+        grown = plan.size_bytes + len(value.value)
+        if before is not None:
+            grown -= len(before.value)
+        else:
+            grown += len(key.encode())
+            if len(plan.values) >= self._quotas.keys:
+                return refusals.too_many_keys(self._quotas)
+        if grown > self._quotas.size_bytes:
+            return refusals.too_many_bytes(self._quotas)
+        plan.size_bytes = grown
+        plan.values[key] = value
+        return None
 
     def _add(self, plan_id: str, items: Iterable[KVIncr], now: datetime) -> list[int | TheoryError]:
-        values = self._values_by_plan.setdefault(plan_id, {})
+        plan = self._open_plan(plan_id)
         answers: list[int | TheoryError] = []
+        changes: list[Change] = []
         for item in items:
-            found = values.get(item.key)
+            found = plan.values.get(item.key)
             if found is not None and _expired(found, now):
                 found = None
             total = counter.add(None if found is None else found.value, item.by)
             if isinstance(total, int):
                 ends = self._deadline(now, item.ttl_s, plan_id, item.key) if found is None else found.expire_time
-                values[item.key] = KVValue(b"%d" % total, ends)
+                total = self._keep(plan, item.key, KVValue(b"%d" % total, ends)) or total
+            if plan.event_every and isinstance(total, int):
+                changes.append(kv_changed(item.key, "incr"))
             answers.append(total)
+        self._tell(plan_id, plan, now, changes)
         return answers
 
-    def _drop(self, plan_id: str, key: str) -> None:
-        values = self._values_by_plan.get(plan_id)
-        if values is not None:
-            values.pop(key, None)
-            if not values:
-                del self._values_by_plan[plan_id]
+    def _drop(self, plan: _Plan, key: str, now: datetime) -> bool:
+        """Whether there was a value to remove."""
+        found = plan.values.pop(key, None)
+        if found is None:
+            return False
+        plan.size_bytes -= len(key.encode()) + len(found.value)
+        return not _expired(found, now)
+
+    def _tell(self, plan_id: str, plan: _Plan, now: datetime, changes: Sequence[Change]) -> None:
+        if plan.event_every and changes:
+            every, counted = plan.event_every, plan.changes
+            self._emit(sampled(plan_id, "kv", changes, counted=counted, every=every, ts=rfc3339(now)))
+            plan.changes += len(changes)
 
     def _deadline(self, now: datetime, ttl_s: int | None, plan_id: str, key: str) -> datetime | None:
         if ttl_s is None:
@@ -129,18 +198,23 @@ class MemoryKV:
                 break
             due = heappop(self._deadlines)
             if self._stands(*due):
-                self._drop(due[1], due[2])
+                self._drop(self._plans[due[1]], due[2], now)
         if len(self._deadlines) > self._compact_at:
             self._deadlines = list({each for each in self._deadlines if self._stands(*each)})
             heapify(self._deadlines)
             self._compact_at = _STALE_DEADLINES + 2 * len(self._deadlines)
         while self._ended and self._ended[0][0] <= now:
-            self._requests.pop(heappop(self._ended)[1], None)
+            _, plan_id, request_id = heappop(self._ended)
+            if request_id:
+                self._requests.pop((plan_id, request_id), None)
+            else:
+                self._plans.pop(plan_id, None)
         return now
 
     def _stands(self, expire_time: datetime, plan_id: str, key: str) -> bool:
         """Whether this is still the key's end: it may have been written again since."""
-        found = self._values_by_plan.get(plan_id, {}).get(key)
+        plan = self._plans.get(plan_id)
+        found = plan.values.get(key) if plan else None
         return found is not None and found.expire_time == expire_time
 
 

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from services.drivers.opening import Opening
 from services.resources.secrets.ports import SecretSource
 from theory.core.errors import Denied, Invalid, NotReady
 from theory.core.secret import Secret
@@ -24,20 +25,18 @@ _CHARACTER_BY_ESCAPE = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "
 _CONTROL_IN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]").search
 
 
-async def open(url: str) -> SecretSource:
+async def open(url: str, opening: Opening) -> SecretSource:
     """`dotenv:path`. The file is read at once, and again whenever it has changed."""
     path = url.removeprefix("dotenv:")
     if not path or path.startswith("//"):
         raise Invalid("URL_INVALID", "write dotenv:path/of/the/file", url=url)
-    source = DotenvSecrets(Path(path))
-    await source.read(())
-    return source
+    reader = DotenvSecrets(Path(path))
+    await reader.read(())
+    return SecretSource("dotenv", reader)
 
 
 class DotenvSecrets:
     """Names the line of a fault, never what stands in it."""
-
-    kind = "dotenv"
 
     def __init__(self, path: Path) -> None:
         self._path = path

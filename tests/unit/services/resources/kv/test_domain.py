@@ -4,14 +4,15 @@ import pytest
 
 from services.resources.kv.adapters.memory import MemoryKV
 from services.resources.kv.domain import KV
+from services.resources.kv.ports import KVQuotas
+from tests.surroundings import opening
 from theory.core.adapters import KVIncr, KVPut, KVValue
-from theory.core.clock import FakeClock
 from theory.core.errors import Invalid, TheoryError
 
 
 @pytest.fixture
 def kv() -> KV:
-    return KV(MemoryKV(FakeClock()))
+    return KV(MemoryKV(opening(), KVQuotas()))
 
 
 def rule(answer: object) -> str:
@@ -67,3 +68,10 @@ async def test_a_time_to_live_has_bounds(kv: KV, ttl_s: int, sound: bool) -> Non
         *await kv.incr_many("p", [KVIncr("b", 1, ttl_s)]),
     ):
         assert isinstance(answer, Invalid) is not sound
+
+
+@pytest.mark.parametrize("every", [-1, 1_000_001])
+async def test_sampling_has_bounds(kv: KV, every: int) -> None:
+    with pytest.raises(Invalid) as raised:
+        await kv.begin_plan("p", event_every=every)
+    assert (raised.value.reason, raised.value.metadata) == ("EVENT_SAMPLING_INVALID", {"min": "0", "max": "1000000"})

@@ -6,16 +6,16 @@ import pytest
 from blake3 import blake3
 
 from services.resources.secrets.domain import Secrets
-from theory.core.errors import Invalid, NotFound
+from services.resources.secrets.ports import SecretSource
+from theory.core.adapters import SecretReference
+from theory.core.errors import Invalid, NotFound, Unsupported
 from theory.core.secret import Secret
 
 KEY = b"k" * 32
 
 
 class Values:
-    """A source of what a test says."""
-
-    kind = "values"
+    """A reader of what a test says."""
 
     def __init__(self, **values: str) -> None:
         self.values = values
@@ -24,8 +24,19 @@ class Values:
         return {name: Secret(name, self.values[name]) for name in names if name in self.values}
 
 
+def secrets_of(key: bytes = KEY, **values: str) -> Secrets:
+    return Secrets(SecretSource("values", reader=Values(**values)), key=key)
+
+
+class References:
+    """A binder that knows two names."""
+
+    async def bind(self, names: Sequence[str]) -> Mapping[str, SecretReference]:
+        return {name: SecretReference("store", name) for name in names if name in {"A", "B"}}
+
+
 async def tag(key: bytes = KEY, **value: str) -> str:
-    [found] = await Secrets(Values(**value), key=key).check([*value])
+    [found] = await secrets_of(key, **value).check([*value])
     assert isinstance(found, str)
     return found
 
@@ -48,14 +59,14 @@ async def test_names_and_values_do_not_run_together() -> None:
 
 @pytest.mark.parametrize("name", ["", "1", "A-B", "A B", "A\n", "\u00c4", "A" * 129])
 async def test_a_malformed_name_is_refused(name: str) -> None:
-    secrets = Secrets(Values(), key=KEY)
+    secrets = secrets_of()
     for [answer] in (await secrets.check([name]), await secrets.resolve([name])):
         assert isinstance(answer, Invalid)
         assert answer.reason == "SECRET_NAME_INVALID"
 
 
 async def test_answers_stand_where_their_names_do() -> None:
-    bad, good, gone, again = await Secrets(Values(A="one"), key=KEY).resolve(["1", "A", "B", "A"])
+    bad, good, gone, again = await secrets_of(A="one").resolve(["1", "A", "B", "A"])
     assert isinstance(bad, Invalid)
     assert isinstance(gone, NotFound)
     assert gone.metadata == {"names": "B"}
@@ -65,5 +76,20 @@ async def test_answers_stand_where_their_names_do() -> None:
 @pytest.mark.parametrize("count", [0, 101])
 async def test_a_batch_has_a_size(count: int) -> None:
     with pytest.raises(Invalid) as raised:
-        await Secrets(Values(), key=KEY).check(["A"] * count)
+        await secrets_of().check(["A"] * count)
     assert (raised.value.reason, raised.value.metadata) == ("BATCH_SIZE", {"max": "100"})
+
+
+async def test_what_only_a_runtime_can_inject_has_an_empty_tag_and_no_value() -> None:
+    secrets = Secrets(SecretSource("vault", binder=References()), key=KEY)
+    known, unknown = await secrets.check(["A", "C"])
+    assert known == ""
+    assert isinstance(unknown, NotFound)
+    assert await secrets.bind(["B"]) == [SecretReference("store", "B")]
+    with pytest.raises(Unsupported):
+        await secrets.resolve(["A"])
+
+
+async def test_what_can_be_read_has_no_reference() -> None:
+    with pytest.raises(Unsupported):
+        await secrets_of(A="one").bind(["A"])

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.resources.secrets.adapters import dotenv
-from services.resources.secrets.ports import SecretSource
+from services.resources.secrets.ports import SecretReader
+from tests.surroundings import opening
 from theory.core.errors import Denied, Invalid, NotReady
 
 
@@ -92,13 +93,20 @@ def test_a_file_has_a_size() -> None:
         dotenv.parse(b"#" * ((1 << 20) + 1))
 
 
-async def values(source: SecretSource, *names: str) -> dict[str, str]:
+async def opened(url: str) -> SecretReader:
+    source = await dotenv.open(url, opening())
+    assert source.kind == "dotenv"
+    assert source.reader is not None
+    return source.reader
+
+
+async def values(source: SecretReader, *names: str) -> dict[str, str]:
     return {name: secret.reveal() for name, secret in (await source.read(names)).items()}
 
 
 async def test_the_file_is_read_again_when_it_changed(file: Path) -> None:
     file.write_text("A=one\nE=\n")
-    source = await dotenv.open(f"dotenv:{file}")
+    source = await opened(f"dotenv:{file}")
     assert await values(source, "A", "B", "E") == {"A": "one"}
     file.write_text("A=three\nB=2\n")
     assert await values(source, "A", "B") == {"A": "three", "B": "2"}
@@ -111,7 +119,7 @@ async def test_the_file_is_read_again_when_it_changed(file: Path) -> None:
 
 async def test_a_file_that_broke_gives_nothing_until_it_is_mended(file: Path) -> None:
     file.write_text("A=one\n")
-    source = await dotenv.open(f"dotenv:{file}")
+    source = await opened(f"dotenv:{file}")
     file.write_text("A=one\nB\n")
     for _ in range(2):
         with pytest.raises(NotReady):
@@ -128,14 +136,14 @@ async def test_a_file_that_others_could_read_is_refused(file: Path, mode: int) -
     file.write_text("A=canary\n")
     file.chmod(mode)
     with pytest.raises(Denied) as raised:
-        await dotenv.open(f"dotenv:{file}")
+        await opened(f"dotenv:{file}")
     assert (raised.value.reason, raised.value.metadata) == ("FILE_NOT_PRIVATE", {"path": "secrets.env"})
 
 
 async def test_a_file_for_reading_alone_is_private(file: Path) -> None:
     file.write_text("A=one\n")
     file.chmod(0o400)
-    assert await values(await dotenv.open(f"dotenv:{file}"), "A") == {"A": "one"}
+    assert await values(await opened(f"dotenv:{file}"), "A") == {"A": "one"}
 
 
 async def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
@@ -143,10 +151,10 @@ async def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(pipe, 0o600)
     for path in (tmp_path, pipe, tmp_path / "missing"):
         with pytest.raises(NotReady):
-            await dotenv.open(f"dotenv:{path}")
+            await opened(f"dotenv:{path}")
 
 
 @pytest.mark.parametrize("url", ["dotenv:", "dotenv://host/path"])
 async def test_an_address_is_a_path(url: str) -> None:
     with pytest.raises(Invalid):
-        await dotenv.open(url)
+        await opened(url)

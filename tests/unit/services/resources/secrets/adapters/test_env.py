@@ -5,6 +5,8 @@ import os
 import pytest
 
 from services.resources.secrets.adapters import env
+from services.resources.secrets.ports import SecretReader
+from tests.surroundings import opening
 from theory.core.errors import Invalid
 
 
@@ -15,8 +17,15 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
     os.environb[b"BYTES"] = b"\xff\xfe"
 
 
+async def opened(url: str) -> SecretReader:
+    source = await env.open(url, opening())
+    assert source.kind == "env"
+    assert source.reader is not None
+    return source.reader
+
+
 async def read(url: str, *names: str) -> dict[str, str]:
-    found = await (await env.open(url)).read(names)
+    found = await (await opened(url)).read(names)
     return {name: secret.reveal() for name, secret in found.items()}
 
 
@@ -37,7 +46,7 @@ async def test_an_empty_value_and_bytes_that_are_no_text_are_none() -> None:
 
 
 async def test_a_value_is_read_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = await env.open("env:")
+    source = await opened("env:")
     assert (await source.read(["A"]))["A"].reveal() == "one"
     monkeypatch.setenv("A", "three")
     assert (await source.read(["A"]))["A"].reveal() == "three"
@@ -46,4 +55,4 @@ async def test_a_value_is_read_as_it_is_now(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("url", ["env:a-b", "env:1", "env://host", "env:A=B", "env:\u00c4"])
 async def test_a_prefix_has_the_form_of_a_name(url: str) -> None:
     with pytest.raises(Invalid):
-        await env.open(url)
+        await opened(url)

@@ -1,0 +1,1 @@
+"""What queues promise, whichever store holds the messages."""

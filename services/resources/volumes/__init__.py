@@ -1,0 +1,1 @@
+"""Scratch directories of a plan."""
