@@ -5,24 +5,28 @@ BIN := .venv/bin
 
 # ---- Set up
 
-.PHONY: help setup lock stubs clean check fmt docs test-quick test test-all conformance bench run image
+.PHONY: help setup emulators lock stubs clean check fmt docs test-quick test test-all conformance bench run image
 help:  ## this list
 	@awk -F':.*## ' '/^# ---- /{printf "\n%s\n", substr($$0, 8)} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' \
 	  $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/.installed .venv/.stubs  ## a virtual environment from the lock, and the stubs
 
+emulators: .venv-emulators/.synced  ## an environment of their own for servers that pin what we use, too; tests need it
+
 GROUPS := build dev registry executor artifacts resources ledger processors
 lock: .venv/.synced  ## resolve again, keeping the pins; UPGRADE=name lets one move, UPGRADE=all lets all
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header $(GROUPS:%=--group %) \
 	  $(if $(filter all,$(UPGRADE)),--upgrade,$(UPGRADE:%=--upgrade-package %)) pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group emulators \
+	  $(if $(filter all,$(UPGRADE)),--upgrade,$(UPGRADE:%=--upgrade-package %)) -o requirements.emulators.lock
 
 stubs: .venv/.installed  ## generate theory/api from protos/ again
 	$(BIN)/python hatch_build.py
 	@touch .venv/.stubs
 
 clean:  ## remove what the verbs made: environment, stubs, caches, builds
-	rm -rf .venv theory/api dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-emulators theory/api dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- Judge
@@ -50,13 +54,13 @@ QUICK := $(wildcard $(addprefix tests/,unit vectors contract properties architec
 test-quick: setup  ## rules, vectors, contracts, properties, architecture; no servers, about 30 s
 	$(BIN)/pytest -q -m "not slow and not docker and not drill and not long" $(QUICK)
 
-test: setup  ## everything that starts on this machine, within 10 minutes; what is missing is named at the end
+test: setup emulators  ## everything that starts on this machine, within 10 minutes; what is missing is named at the end
 	$(BIN)/pytest -q -m "not long"
 
-test-all: setup  ## the long drills, too
+test-all: setup emulators  ## the long drills, too
 	$(BIN)/pytest -q
 
-conformance: setup  ## every adapter x every promise, over a socket
+conformance: setup emulators  ## every adapter x every promise, over a socket
 	$(BIN)/pytest -q -m "not long" tests/conformance
 
 bench: setup  ## the measured hot paths, as ratios within one run
@@ -94,6 +98,11 @@ PYTHON ?= python3
 .venv/.installed: .venv/.synced hatch_build.py pyproject.toml
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@ .venv/.stubs
+
+.venv-emulators/.synced: requirements.emulators.lock | .venv/.synced
+	test -x .venv-emulators/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-emulators
+	VIRTUAL_ENV=.venv-emulators $(BIN)/uv pip sync --quiet --require-hashes requirements.emulators.lock
+	@touch $@
 
 # The stubs were removed by hand.
 .PHONY: missing

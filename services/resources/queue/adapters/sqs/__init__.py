@@ -29,9 +29,7 @@ async def open(url: str, opening: Opening, quotas: QueueQuotas) -> QueueStore:
         rule = f"name has 1 to 20 letters a-z and digits, poll_s is 0 to {_MAX_POLL_S}"
         raise Invalid("URL_INVALID", rule, url=url)
     names = Names(name)
-    client = await opening.share(
-        f"sqs {url}", lambda: aws.open_sqs(address, threads=_THREADS, prefix=names.deployment)
-    )
+    client = await opening.share(f"sqs {url}", lambda: aws.open_sqs(address, threads=_THREADS, prefix=names.deployment))
     queues = Queues(client, names)
     await opening.share(f"sqs reaper {url}", lambda: Reaper.opened(queues, opening.clock))
     return SqsQueue(client, queues, opening, poll_s=int(poll))

@@ -13,7 +13,7 @@ from theory.core.errors import TheoryError
 Where: TypeAlias = tuple[str, str, str]
 """Plan, topic, key."""
 
-Outcome: TypeAlias = "asyncio.Future[Published | TheoryError]"
+Outcome: TypeAlias = asyncio.Future[Published | TheoryError]
 """What became of the publish that came with the key first."""
 
 

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode, b64encode
+from collections import OrderedDict
 from datetime import datetime
 from typing import NamedTuple, Self
 
@@ -10,6 +11,7 @@ from services.drivers.moments import from_us, to_us
 MAX_DELAY_S = 900
 """The longest delay that SQS knows."""
 
+_OVERHEAD_BYTES = 1_000
 _FORM = "theory/1"
 _parse = re.compile(rf"{_FORM} ([0-9a-f]{{32}}) ([0-9]{{1,16}}) ([0-9]{{1,16}}) ([A-Za-z0-9+/]*={{0,2}})").fullmatch
 
@@ -36,6 +38,10 @@ class Letter(NamedTuple):
         if match is None:
             return None
         return cls(match[1], int(match[2]), int(match[3]), b64decode(match[4]))
+
+    def again(self) -> Self:
+        """The same, to be handed out at once."""
+        return self._replace(not_before_us=0)
 
     @property
     def text(self) -> str:
@@ -71,3 +77,32 @@ class Delivery(NamedTuple):
     def handle(self) -> str:
         """The handle, as this adapter gives it."""
         return f"{self.message_id}:{self.receive_count}:{self.receive_s}:{self.receipt}"
+
+
+class HandedOut:
+    """The dead letters that one process handed out, by handle: at most so many bytes, the oldest go first."""
+
+    def __init__(self, *, most_bytes: int = 64 << 20) -> None:
+        self._most_bytes = most_bytes
+        self._size_bytes = 0
+        self._letters: OrderedDict[str, Letter] = OrderedDict()
+
+    def get(self, handle: str) -> Letter | None:
+        """What was handed out with it, if that is still known."""
+        return self._letters.get(handle)
+
+    def put(self, handle: str, letter: Letter) -> None:
+        """Know it."""
+        self._letters[handle] = letter
+        self._size_bytes += _weight(letter)
+        while self._size_bytes > self._most_bytes and len(self._letters) > 1:
+            self._size_bytes -= _weight(self._letters.popitem(last=False)[1])
+
+    def pop(self, handle: str) -> None:
+        """Know it no longer."""
+        if letter := self._letters.pop(handle, None):
+            self._size_bytes -= _weight(letter)
+
+
+def _weight(letter: Letter) -> int:
+    return len(letter.body) + _OVERHEAD_BYTES

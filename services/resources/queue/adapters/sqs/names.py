@@ -7,11 +7,9 @@ from typing import NamedTuple
 from blake3 import blake3
 
 _HASH_BYTES = 16
-_DEAD = "-d"
 _ENDED = "ended"
 _EVERY = "every-"
 
-_parse = re.compile(r"(?P<plan>.*-[a-z2-7]{26})-(?P<rest>[^/]+)", re.DOTALL).fullmatch
 _is_topic = re.compile(r"[a-z2-7]{26}(-d)?").fullmatch
 
 
@@ -23,13 +21,8 @@ class Name(NamedTuple):
     rest: str
 
     @property
-    def live(self) -> bool:
-        """Whether it holds the messages of a topic."""
-        return self.topic and not self.rest.endswith(_DEAD)
-
-    @property
-    def topic(self) -> bool:
-        """Whether it holds messages, dead letters included."""
+    def holds_messages(self) -> bool:
+        """Whether it is of a topic, or of the dead letters of one."""
         return _is_topic(self.rest) is not None
 
     @property
@@ -46,10 +39,13 @@ class Name(NamedTuple):
 class Names:
     """The names of one deployment: at most 80 letters, digits, '-' and '_', as SQS demands."""
 
+    DEAD = "-d"
+    """What the name of a queue of dead letters has more than that of its topic."""
+
     def __init__(self, deployment: str) -> None:
-        self.name = deployment
         self.deployment = f"th-{deployment}-"
         """How all of them begin."""
+        self._of_plan = re.compile(rf"(?P<plan>{self.deployment}[a-z2-7]{{26}})-(?P<rest>.+)").fullmatch
 
     def plan(self, plan_id: str) -> str:
         """How the names of a plan's queues begin."""
@@ -57,7 +53,11 @@ class Names:
 
     def topic(self, plan_id: str, topic: str, *, dead_letters: bool) -> str:
         """The queue of a topic, or of its dead letters."""
-        return f"{self.plan(plan_id)}-{_hash(topic)}{_DEAD if dead_letters else ''}"
+        return f"{self.plan(plan_id)}-{_hash(topic)}{self.DEAD if dead_letters else ''}"
+
+    def marks(self, plan_id: str) -> str:
+        """How the names of those queues begin that say something about the plan."""
+        return f"{self.plan(plan_id)}-e"
 
     def ended(self, plan_id: str) -> str:
         """The empty queue that says that the plan has ended."""
@@ -69,11 +69,8 @@ class Names:
 
     def parse(self, url: str) -> Name | None:
         """The name at the end of a queue's URL; None where it is of no plan of this deployment."""
-        name = url.rpartition("/")[2]
-        match = _parse(name)
-        if match is None or len(match["plan"]) != len(self.plan("")) or not name.startswith(self.deployment):
-            return None
-        return Name(match["plan"], match["rest"])
+        match = self._of_plan(url.rpartition("/")[2])
+        return match and Name(match["plan"], match["rest"])
 
 
 def _hash(text: str) -> str:
