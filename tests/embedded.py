@@ -189,7 +189,8 @@ async def embedded(
         await add(await registry.assemble(RegistryConfig.load(given("database_url", ledger_url=url)), **time))
         config = ArtifactsConfig.load(given("database_url", "blobs_url", ledger_url=url))
         await add(await artifacts.assemble(config, **time))
-        await add(await resources.assemble(ResourcesConfig.load(given("kv_url", "queue_url", **secrets)), **time))
+        scratch = ResourcesConfig.load(given("kv_url", "queue_url", ledger_url=url, **secrets))
+        await add(await resources.assemble(scratch, **time))
         chosen = {"runtimes": "mock", "default_runtime": "process", **peers, **settings}
         await add(
             await executor.assemble(

@@ -60,6 +60,7 @@ EXECUTION = ExecutionRecord(
     reads=("/artifacts/inputs/**",),
     needs=(TransitionId("fetch"),),
     write_prefix="/artifacts/outputs/probe/0/",
+    volumes=("cache", "shared"),
     state=ExecutionState.RUNNING,
     seq=1,
     attempt_idx=1,

@@ -75,6 +75,7 @@ class ScriptedRuntime:
 
     kind = "process"
     isolation = "none"
+    volume_kinds = frozenset({"directory"})
 
     def __init__(self, *, needs_directory: bool = False) -> None:
         self.needs_directory = needs_directory

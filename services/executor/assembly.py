@@ -86,8 +86,7 @@ async def assemble(
     limits = Limits(config.max_output_bytes, config.max_output_files)
     leftovers = Leftovers(places=places, runtime=resolver.runtime, clock=clock)
     runs = Runs(
-        world=peers.world,
-        secrets=peers.secrets,
+        peers=peers,
         places=places,
         leftovers=leftovers,
         resolver=resolver,

@@ -142,6 +142,7 @@ def _transition(spec: plan_pb2.TransitionSpec, at: str) -> dict[str, JSON]:
         "inputs": _object(spec.inputs, f"{at}.inputs") if spec.inputs else {},
         "reads": list(spec.reads),
         "needs": list(spec.needs),
+        "volumes": list(spec.volumes),
     }
     document |= _given(write_prefix=spec.write_prefix, runtime=spec.runtime)
     match spec.for_each.WhichOneof("source"):

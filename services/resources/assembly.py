@@ -14,9 +14,11 @@ from services.resources.adapters.peers import LedgerPeer
 from services.resources.config import ResourcesConfig
 from services.resources.kv.adapters import open_store as open_kv
 from services.resources.kv.domain import KV
+from services.resources.kv.ports import KVQuotas
 from services.resources.kv.servicer import KVServicer
 from services.resources.queue.adapters import open_store as open_queue
 from services.resources.queue.domain.queue import Queue
+from services.resources.queue.ports import QueueQuotas
 from services.resources.queue.servicer import QueueServicer
 from services.resources.secrets.adapters import open_source
 from services.resources.secrets.domain import Secrets
@@ -38,6 +40,8 @@ _KEY_FILE = "resources.key"
 async def assemble(config: ResourcesConfig, *, clock: Clock | None = None, ids: IdSource | None = None) -> ServiceUnit:
     """The whole service, ready to be served; raises what opening an adapter raises."""
     clock = clock or SystemClock()
+    kv_quotas = KVQuotas(config.max_plan_keys, config.max_plan_key_bytes)
+    queue_quotas = QueueQuotas(config.max_plan_topics, config.max_plan_messages, config.max_plan_message_bytes)
     async with AsyncExitStack() as stack:
         key = await asyncio.to_thread(key_file.load_or_create, config.home / _KEY_FILE)
         keys = await asyncio.to_thread(ServiceKeys.load_or_create, config.home)
@@ -49,14 +53,14 @@ async def assemble(config: ResourcesConfig, *, clock: Clock | None = None, ids: 
         opening = Opening(clock, ids or SystemIds(clock), ledger.append, events.emit)
         stack.push_async_callback(opening.close)
 
-        kv_store = await open_kv(config.kv_url, _with(opening, config.kv_secret), config.kv_quotas)
-        queue_store = await open_queue(config.queue_url, _with(opening, config.queue_secret), config.queue_quotas)
+        kv_store = await open_kv(config.kv_url, _with(opening, config.kv_secret), kv_quotas)
+        queue_store = await open_queue(config.queue_url, _with(opening, config.queue_secret), queue_quotas)
         volume_store = await open_volumes(config.volumes_url, _with(opening, config.volumes_secret))
         source = await open_source(config.secrets_url, _with(opening, config.secrets_secret))
         opened = stack.pop_all()
 
-    kv = KVServicer(KV(kv_store), kv_store, config.kv_quotas)
-    queue = QueueServicer(Queue(queue_store, key=key, clock=clock), queue_store, config.queue_quotas)
+    kv = KVServicer(KV(kv_store), kv_store, kv_quotas)
+    queue = QueueServicer(Queue(queue_store, key=key, clock=clock), queue_store, queue_quotas)
     volumes = VolumeServicer(Volumes(volume_store), volume_store)
     secrets = SecretServicer(Secrets(source, key=key), source)
 

@@ -4,8 +4,6 @@ from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
-from services.resources.kv.ports import KVQuotas
-from services.resources.queue.ports import QueueQuotas
 from services.settings import ServiceSettings, Url, address, beside
 
 
@@ -46,27 +44,17 @@ class ResourcesConfig(ServiceSettings):
     secrets_secret: SecretStr | None = None
     """The token for that address."""
 
-    max_plan_keys: int = Field(KVQuotas().keys, ge=1)
+    max_plan_keys: int = Field(100_000, ge=1)
     """How many keys one plan may keep."""
 
-    max_plan_key_bytes: int = Field(KVQuotas().size_bytes, ge=1)
+    max_plan_key_bytes: int = Field(256 << 20, ge=1)
     """How much the keys and values of one plan may weigh, in bytes."""
 
-    max_plan_topics: int = Field(QueueQuotas().topics, ge=1)
+    max_plan_topics: int = Field(1_000, ge=1)
     """How many topics one plan may have."""
 
-    max_plan_messages: int = Field(QueueQuotas().messages, ge=1)
+    max_plan_messages: int = Field(1_000_000, ge=1)
     """How many messages one plan may keep, dead letters included."""
 
-    max_plan_message_bytes: int = Field(QueueQuotas().size_bytes, ge=1)
+    max_plan_message_bytes: int = Field(1 << 30, ge=1)
     """How much the bodies of one plan may weigh, in bytes, dead letters included."""
-
-    @property
-    def kv_quotas(self) -> KVQuotas:
-        """What one plan may keep of keys."""
-        return KVQuotas(self.max_plan_keys, self.max_plan_key_bytes)
-
-    @property
-    def queue_quotas(self) -> QueueQuotas:
-        """What one plan may keep of messages."""
-        return QueueQuotas(self.max_plan_topics, self.max_plan_messages, self.max_plan_message_bytes)

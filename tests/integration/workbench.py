@@ -126,6 +126,7 @@ class Workbench:
         secrets: Mapping[str, str] | None = None,
         inputs: Mapping[str, bytes] | None = None,
         max_bytes: int = 4 * MIB,
+        volumes: Mapping[str, str] | None = None,
     ) -> AttemptPlace:
         """The place of an attempt of the plan; its context stands in it as the executor would write it."""
         for data in (inputs or {}).values():
@@ -136,6 +137,7 @@ class Workbench:
             {each: Secret(each, value) for each, value in (secrets or {}).items()},
             max_output_bytes=max_bytes,
             max_output_files=100,
+            volumes=volumes or {},
         )
         return await self.places.prepare(request, b"{}")
 

@@ -5,22 +5,22 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from services.drivers.sql import Database
-from services.resources.queue.adapters import sql
-from services.resources.queue.adapters.memory import MemoryQueue
-from services.resources.queue.ports import QueueStore
+from services.resources.queue.adapters import open_store
+from services.resources.queue.ports import QueueQuotas, QueueStore
+from tests.surroundings import opening
 from theory.core.adapters import Published, QueueExtend, QueueNack, QueuePublish
 from theory.core.clock import FakeClock
-from theory.core.errors import TheoryError
-from theory.core.ids import SequenceIds
+from theory.core.errors import NotReady, TheoryError
 
 PLACES = (("p-1", "a"), ("p-1", "b"), ("p-2", "a"))
+MAX_RECEIVES = {"b": 2}
+"""After how many deliveries a message of the topic goes to its dead letters."""
 KEY_KEPT = timedelta(minutes=10)
 
 places = st.sampled_from((PLACES[0], PLACES[0], *PLACES))
@@ -40,7 +40,8 @@ class Delivery:
     place: tuple[str, str]
     message_id: str
     receipt_handle: str
-    receive_count: int
+    number: int
+    dead: bool
 
 
 @dataclass
@@ -49,7 +50,13 @@ class Stored:
     body: bytes
     publish_time: datetime
     visible_time: datetime
-    receive_count: int = 0
+    deliveries: int = 0
+    forgiven: int = 0
+    dead: bool = False
+
+    @property
+    def doomed(self) -> bool:
+        return not self.dead and self.deliveries - self.forgiven >= MAX_RECEIVES.get(self.place[1], 1_000_000)
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -64,30 +71,37 @@ class QueueMachine(RuleBasedStateMachine):
         self.keys: dict[tuple[str, str, str], tuple[str, datetime]] = {}
         self.ids: set[str] = set()
         self.deliveries: list[Delivery] = []
+        self.ended: dict[str, int] = {}
 
     async def opened(self) -> QueueStore:
-        raise NotImplementedError
+        self.opening = opening(self.clock)
+        return await open_store(self.url(), self.opening, QueueQuotas())
 
-    async def closed(self) -> None:
-        """Nothing to close in memory."""
+    def url(self) -> str:
+        return "memory:"
+
+    def at(self, place: tuple[str, str]) -> tuple[str, str]:
+        """The place in a plan that has not ended."""
+        return f"{place[0]}-{self.ended.get(place[0], 0)}", place[1]
 
     def teardown(self) -> None:
-        """What was never acknowledged is there to the last message."""
+        """What was never acknowledged is there to the last message, on one side or the other."""
         try:
             self.clock.advance(100_000)
-            for place in PLACES:
+            for place in map(self.at, PLACES):
                 left = sum(message.place == place for message in self.stored.values())
-                while found := self.handed_out(place, 30, 43_200):
-                    left -= len(found)
+                for dead in (False, True):
+                    while found := self.handed_out(place, 30, 43_200, dead=dead):
+                        left -= len(found)
                 assert left == 0
         finally:
-            self.runner.run(self.closed())
+            self.runner.run(self.opening.close())
             self.runner.close()
 
     @rule(place=places, published=items)
     def publish(self, place: tuple[str, str], published: list[QueuePublish]) -> None:
-        now = self.clock.now()
-        answers = self.runner.run(self.store.publish_many(*place, published))
+        now, place = self.clock.now(), self.at(place)
+        answers = self.runner.run(self.store.publish_many(*place, published, MAX_RECEIVES.get(place[1])))
         for item, answer in zip(published, answers, strict=True):
             assert isinstance(answer, Published)
             known = self.keys.get((*place, item.idempotency_key or ""))
@@ -101,15 +115,18 @@ class QueueMachine(RuleBasedStateMachine):
             if item.idempotency_key is not None:
                 self.keys[(*place, item.idempotency_key)] = (answer.message_id, now + KEY_KEPT)
 
-    @rule(place=places, count=st.integers(1, 4), timeout_s=timeouts)
-    def consume(self, place: tuple[str, str], count: int, timeout_s: int) -> None:
-        self.deliveries += self.handed_out(place, count, timeout_s)
+    @rule(place=places, count=st.integers(1, 4), timeout_s=timeouts, dead=st.booleans())
+    def consume(self, place: tuple[str, str], count: int, timeout_s: int, dead: bool) -> None:
+        # Which of several messages come first is no promise: where some may have to move, all are asked for.
+        count = 30 if place[1] in MAX_RECEIVES and not dead else count
+        self.deliveries += self.handed_out(self.at(place), count, timeout_s, dead=dead)
 
     @some_handed_out
     @rule(chosen=picks)
     def ack(self, chosen: list[int]) -> None:
         place, picked = self.picked(chosen)
-        answers = self.runner.run(self.store.ack_many(*place, [each.receipt_handle for each in picked]))
+        handles = [each.receipt_handle for each in picked]
+        answers = self.runner.run(self.store.ack_many(*place, handles, dead_letters=picked[0].dead))
         expected = []
         for delivery in picked:
             expected.append(self.fault(delivery))
@@ -122,15 +139,27 @@ class QueueMachine(RuleBasedStateMachine):
     def nack(self, chosen: list[int], delay_s: int) -> None:
         place, picked = self.picked(chosen)
         asked = [QueueNack(each.receipt_handle, delay_s + idx) for idx, each in enumerate(picked)]
-        self.show(picked, [each.delay_s for each in asked], self.runner.run(self.store.nack_many(*place, asked)))
+        answers = self.runner.run(self.store.nack_many(*place, asked, dead_letters=picked[0].dead))
+        self.show(picked, [each.delay_s for each in asked], answers)
 
     @some_handed_out
     @rule(chosen=picks, timeout_s=timeouts)
     def extend(self, chosen: list[int], timeout_s: int) -> None:
         place, picked = self.picked(chosen)
         asked = [QueueExtend(each.receipt_handle, timeout_s + idx) for idx, each in enumerate(picked)]
-        answers = self.runner.run(self.store.extend_many(*place, asked))
+        answers = self.runner.run(self.store.extend_many(*place, asked, dead_letters=picked[0].dead))
         self.show(picked, [each.visibility_timeout_s for each in asked], answers)
+
+    @precondition(lambda machine: any(each.dead for each in machine.deliveries))
+    @rule(pick=st.integers(0, 9))
+    def redrive(self, pick: int) -> None:
+        dead = [each for each in self.deliveries if each.dead]
+        delivery = dead[-1 - pick % len(dead)]
+        [answer] = self.runner.run(self.store.redrive_many(*delivery.place, [delivery.receipt_handle]))
+        assert reasons([answer]) == [self.fault(delivery)]
+        if answer is None:
+            stored = self.stored[delivery.message_id]
+            stored.dead, stored.forgiven, stored.visible_time = False, stored.deliveries, self.clock.now()
 
     @rule(s=st.sampled_from([0.25, 1.0, 2.0, 3.0, 50.0, 550.0]))
     def wait(self, s: float) -> None:
@@ -138,31 +167,62 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(plan_id=st.sampled_from(["p-1", "p-2"]))
     def end_plan(self, plan_id: str) -> None:
-        self.runner.run(self.store.end_plan(plan_id))
-        self.stored = {name: message for name, message in self.stored.items() if message.place[0] != plan_id}
-        self.keys = {name: known for name, known in self.keys.items() if name[0] != plan_id}
+        ended, topic = self.at((plan_id, "a"))
+        self.ended[plan_id] = self.ended.get(plan_id, 0) + 1
+        self.runner.run(self.store.end_plan(ended))
+        self.stored = {name: message for name, message in self.stored.items() if message.place[0] != ended}
+        with pytest.raises(NotReady):
+            self.runner.run(self.store.publish_many(ended, topic, [QueuePublish(b"")], None))
+        assert self.runner.run(self.store.stats(ended)) == []
 
-    def handed_out(self, place: tuple[str, str], count: int, timeout_s: int) -> list[Delivery]:
+    @rule(plan_id=st.sampled_from(["p-1", "p-2"]))
+    def stats(self, plan_id: str) -> None:
+        now, plan = self.clock.now(), self.at((plan_id, "a"))[0]
+        for told in self.runner.run(self.store.stats(plan)):
+            here = [each for each in self.stored.values() if each.place == (plan, told.topic)]
+            live = [each for each in here if not each.dead]
+            later = [each for each in live if each.visible_time > now]
+            assert told.dead == len(here) - len(live)
+            assert told.visible == len(live) - len(later)
+            assert told.delayed == sum(not each.deliveries for each in later)
+            assert told.hidden == len(later) - told.delayed
+
+    def handed_out(self, place: tuple[str, str], count: int, timeout_s: int, *, dead: bool) -> list[Delivery]:
         now = self.clock.now()
         plan_id, topic = place
-        asked = self.store.consume(plan_id=plan_id, topic=topic, max_messages=count, visibility_timeout_s=timeout_s)
-        messages = self.runner.run(asked)
-        visible = [each for each in self.stored.values() if each.place == place and each.visible_time <= now]
+        asked = self.store.consume(
+            plan_id=plan_id, topic=topic, dead_letters=dead, max_messages=count, visibility_timeout_s=timeout_s
+        )
+        consumed = self.runner.run(asked)
+        messages = consumed.messages
+        due = [each for each in self.stored.values() if each.place == place and each.visible_time <= now]
+        if not dead:
+            for doomed in [each for each in due if each.doomed]:
+                doomed.dead, doomed.visible_time = True, now
+        visible = [each for each in due if each.dead is dead]
         assert len({each.message_id for each in messages}) == len(messages) == min(count, len(visible))
         for message in messages:
             stored = self.stored[message.message_id]
             assert stored.place == place
             assert stored.visible_time <= now
-            stored.receive_count += 1
+            stored.deliveries += 1
             stored.visible_time = now + timedelta(seconds=timeout_s)
             assert (message.body, message.publish_time) == (stored.body, stored.publish_time)
-            assert message.receive_count == stored.receive_count
-        return [Delivery(place, each.message_id, each.receipt_handle, each.receive_count) for each in messages]
+            assert message.receive_count == stored.deliveries - stored.forgiven
+        if not messages:
+            later = [each.visible_time for each in self.stored.values() if each.place == place and each.dead is dead]
+            soonest = (min(later) - now).total_seconds() if later else None
+            assert consumed.next_visible_s == soonest
+        return [
+            Delivery(place, each.message_id, each.receipt_handle, self.stored[each.message_id].deliveries, dead)
+            for each in messages
+        ]
 
     def picked(self, chosen: list[int]) -> tuple[tuple[str, str], list[Delivery]]:
-        """Deliveries of one place, rather late ones than early ones."""
+        """Deliveries of one side of one place, rather late ones than early ones."""
         handed = [self.deliveries[-1 - pick % len(self.deliveries)] for pick in chosen]
-        return handed[0].place, [delivery for delivery in handed if delivery.place == handed[0].place]
+        side = handed[0].place, handed[0].dead
+        return handed[0].place, [delivery for delivery in handed if (delivery.place, delivery.dead) == side]
 
     def show(self, chosen: list[Delivery], after_s: list[int], answers: Sequence[TheoryError | None]) -> None:
         assert reasons(answers) == [self.fault(delivery) for delivery in chosen]
@@ -172,32 +232,26 @@ class QueueMachine(RuleBasedStateMachine):
 
     def fault(self, delivery: Delivery) -> str | None:
         stored = self.stored.get(delivery.message_id)
-        if stored is None:
+        if stored is None or stored.dead is not delivery.dead:
             return "MESSAGE_UNKNOWN"
-        return None if stored.receive_count == delivery.receive_count else "RECEIPT_SUPERSEDED"
+        return None if stored.deliveries == delivery.number else "RECEIPT_SUPERSEDED"
 
 
 def reasons(answers: Sequence[TheoryError | None]) -> list[str | None]:
     return [None if answer is None else answer.reason for answer in answers]
 
 
-class MemoryMachine(QueueMachine):
-    async def opened(self) -> QueueStore:
-        return MemoryQueue(self.clock, SequenceIds())
-
-
 class SqlMachine(QueueMachine):
-    async def opened(self) -> QueueStore:
+    def url(self) -> str:
         self.folder = tempfile.TemporaryDirectory()
-        self.database = await Database.open(f"sqlite:///{Path(self.folder.name)}/q.db", sql.METADATA, durable=False)
-        return sql.SqlQueue(self.database, self.clock, SequenceIds())
+        return f"sqlite:///{self.folder.name}/q.db"
 
-    async def closed(self) -> None:
-        await self.database.close()
+    def teardown(self) -> None:
+        super().teardown()
         self.folder.cleanup()
 
 
-TestMemory = MemoryMachine.TestCase
+TestMemory = QueueMachine.TestCase
 TestMemory.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
 TestSql = SqlMachine.TestCase
 TestSql.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)

@@ -31,6 +31,7 @@ MODULES = (
     "resources.v1.kv",
     "resources.v1.queue",
     "resources.v1.secret",
+    "resources.v1.volume",
 )
 MAIN = (
     "artifacts.v1.Artifact",
@@ -52,12 +53,18 @@ MAIN = (
     "registry.v1.PublishSpecsRequest",
     "registry.v1.Snapshot",
     "registry.v1.Spec",
+    "resources.v1.BindResponse",
+    "resources.v1.ConsumeRequest",
     "resources.v1.ConsumeResponse",
+    "resources.v1.GetStatsResponse",
     "resources.v1.GetResponse",
     "resources.v1.IncrRequest",
     "resources.v1.PublishRequest",
     "resources.v1.PutRequest",
+    "resources.v1.QueueServiceBeginPlanRequest",
+    "resources.v1.RedriveRequest",
     "resources.v1.SecretServiceResolveResponse",
+    "resources.v1.Volume",
 )
 _PREFIX = "theory.api."
 _DEPTH = 4

@@ -60,7 +60,7 @@ class KVClient:
             found.max_key_bytes,
             found.max_value_bytes,
             found.max_batch_items,
-            features_of(kv_pb2.KVFeature, found.features, "KV_FEATURE_"),
+            features_of(kv_pb2.KVFeature.items(), found.features, "KV_FEATURE_"),
             found.max_plan_keys,
             found.max_plan_bytes,
         )

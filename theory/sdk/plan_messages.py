@@ -141,6 +141,7 @@ def _transition_to_proto(spec: TransitionSpec) -> plan_pb2.TransitionSpec:
         write_prefix=spec.write_prefix or "",
         for_each=_fan_out_to_proto(spec.for_each),
         runtime=spec.runtime or "",
+        volumes=spec.volumes,
     )
 
 

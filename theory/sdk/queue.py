@@ -88,7 +88,7 @@ class QueueClient:
             found.max_body_bytes,
             found.max_visibility_s,
             found.max_messages,
-            features_of(queue_pb2.QueueFeature, found.features, "QUEUE_FEATURE_"),
+            features_of(queue_pb2.QueueFeature.items(), found.features, "QUEUE_FEATURE_"),
             found.max_wait_s,
             found.redelivery_slack_s,
             found.max_plan_topics,

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
-
 from theory.api.core.v1.item_status_pb2 import ItemStatus
 from theory.core.errors import TheoryError
 from theory.wire.status import item_error
@@ -31,9 +29,12 @@ def outcomes(statuses: Iterable[ItemStatus]) -> list[TheoryError | None]:
     return [item_error(status) for status in statuses]
 
 
-def features_of(enum: EnumTypeWrapper, numbers: Iterable[int], prefix: str) -> frozenset[str]:
-    """The names of features without their prefix; those that a newer server knows and we do not are left out."""
-    known = dict(zip(enum.values(), enum.keys(), strict=True))
+def features_of(items: Iterable[tuple[str, int]], numbers: Iterable[int], prefix: str) -> frozenset[str]:
+    """The names of features without their prefix; those that a newer server knows and we do not are left out.
+
+    `items` are those of the enumeration.
+    """
+    known = {number: name for name, number in items}
     return frozenset(known[number].removeprefix(prefix) for number in numbers if number in known)
 
 

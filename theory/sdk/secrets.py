@@ -32,7 +32,7 @@ class SecretsClient:
     async def features(self) -> frozenset[str]:
         """What the source offers: `VALUES`, `REFERENCES`, `TAGS`."""
         found = await call(self._stub.GetCapabilities, secret_pb2.SecretServiceGetCapabilitiesRequest())
-        return features_of(secret_pb2.SecretFeature, found.features, "SECRET_FEATURE_")
+        return features_of(secret_pb2.SecretFeature.items(), found.features, "SECRET_FEATURE_")
 
     async def get(self, name: str) -> str:
         """One value, for the executor's identity; `NotFound` (`SECRET_UNKNOWN`) where the name has none."""

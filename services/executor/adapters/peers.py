@@ -1,10 +1,12 @@
 """The other four services, over the wire: each class implements one port with a client of the SDK."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import BinaryIO
 
 import grpc
 
+from theory.core.adapters import TopicStats
 from theory.core.artifact import Artifact, Output
 from theory.core.binding import Abortion, Commitment, Preparation
 from theory.core.chain import NewEvent
@@ -24,6 +26,7 @@ from theory.sdk.ledger import LedgerClient
 from theory.sdk.queue import QueueClient
 from theory.sdk.registry import RegistryClient
 from theory.sdk.secrets import SecretsClient
+from theory.sdk.volumes import VolumesClient
 
 
 class LedgerPeer:
@@ -91,17 +94,41 @@ class SecretsPeer:
 
 
 class ScratchPeer:
-    """`Scratch` over the wire: keys and topics."""
+    """`Scratch` over the wire: keys, topics and volumes."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._kv = KVClient(channel)
         self._queue = QueueClient(channel)
+        self._volumes = VolumesClient(channel)
+
+    async def begin_plan(self, plan_id: PlanId, event_every: int) -> None:
+        """As the port says."""
+        with answering("resources"):
+            await asyncio.gather(
+                self._kv.begin_plan(plan_id.text, event_every=event_every),
+                self._queue.begin_plan(plan_id.text, event_every=event_every),
+            )
 
     async def end_plan(self, plan_id: PlanId) -> None:
         """As the port says."""
         with answering("resources"):
-            await self._kv.end_plan(plan_id.text)
-            await self._queue.end_plan(plan_id.text)
+            await asyncio.gather(*(each.end_plan(plan_id.text) for each in (self._kv, self._queue, self._volumes)))
+
+    async def queue_stats(self, plan_id: PlanId) -> Sequence[TopicStats]:
+        """As the port says."""
+        with answering("resources"):
+            return await self._queue.stats(plan_id.text)
+
+    async def volume_kind(self) -> str:
+        """As the port says."""
+        with answering("resources"):
+            return await self._volumes.adapter()
+
+    async def volume(self, plan_id: PlanId, name: str) -> str:
+        """As the port says."""
+        with answering("resources"):
+            await self._volumes.create(plan_id=plan_id.text, name=name)
+            return await self._volumes.locate(plan_id=plan_id.text, name=name)
 
 
 class WorldPeer:

@@ -6,7 +6,7 @@ and may be repeated, and what the ledger says about the end of an attempt wins o
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from services.executor.ports import AttemptRecord, ExecutionRecord, ExecutorStat
 from theory.core.clock import Clock
 from theory.core.errors import Conflict, NotFound, NotReady, TheoryError
 from theory.core.execution import ExecutionState, Failure, MemoVerdict
+from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome
 from theory.core.settle import SettleRequest
 from theory.core.spec import PolicyDoc, RegistrySnapshot
@@ -82,7 +83,7 @@ class Attempts:
     ) -> ExecutionRecord:
         if record.attempt is None:
             return await self._begin(plan, snapshot, policy, record)
-        async with self._flight(record.attempt.memo_key):
+        async with self._flight(record, record.attempt.memo_key, record.attempt.components):
             return await self._attempt(plan, snapshot, policy, record, record.attempt)
 
     async def _begin(
@@ -92,12 +93,13 @@ class Attempts:
             resolved = await patiently(self._clock, lambda: self._resolver.resolve(plan, snapshot, record))
         except TheoryError as error:
             return await self._endings.refuse(plan, record, None, Failure.of(error))
-        async with self._flight(resolved.memo_key):
-            if entry := await patiently(self._clock, lambda: self._state.memo(resolved.memo_key)):
-                reused = await self._reuse(plan, record, resolved, entry)
-                if reused is not None:
-                    return reused
-            record = replace(record, memo=await self._miss(record, resolved))
+        async with self._flight(record, resolved.memo_key, resolved.components):
+            if memo.complete(resolved.components, record.volumes):
+                if entry := await patiently(self._clock, lambda: self._state.memo(resolved.memo_key)):
+                    reused = await self._reuse(plan, record, resolved, entry)
+                    if reused is not None:
+                        return reused
+                record = replace(record, memo=await self._miss(record, resolved))
             try:
                 view = AttemptView(self._world, plan.world, ())
                 admission, inputs = resolved.processor.admission, record.inputs
@@ -254,8 +256,13 @@ class Attempts:
         return await self._endings.follow(plan, record, receipt)
 
     @asynccontextmanager
-    async def _flight(self, memo_key: str) -> AsyncIterator[None]:
-        """Of several executions with one key, one runs; the others then find its result."""
+    async def _flight(
+        self, record: ExecutionRecord, memo_key: str, components: Mapping[str, JSON]
+    ) -> AsyncIterator[None]:
+        """Of several executions with one key, one runs; the others then find its result, if there is one to find."""
+        if not memo.complete(components, record.volumes):
+            yield
+            return
         lock, waiting = self._flights.get(memo_key) or (asyncio.Lock(), 0)
         self._flights[memo_key] = (lock, waiting + 1)
         try:

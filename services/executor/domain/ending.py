@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from services.executor.domain import memo
 from services.executor.domain.patience import persistently
 from services.executor.domain.resolve import Resolved
 from services.executor.domain.run import OUTCOME_BY_REASON, Runs
@@ -177,8 +178,10 @@ def _spent(receipt: Receipt) -> int:
 
 
 def _memo_entry(before: ExecutionRecord, ended: ExecutionRecord) -> MemoEntry | None:
-    """What to remember: a success of an attempt that really ran."""
+    """What to remember: a success of an attempt that really ran, if its key says all that it depends on."""
     if ended.outcome is not AttemptOutcome.SUCCEEDED or before.attempt is None or ended.receipt_id is None:
+        return None
+    if not memo.complete(before.attempt.components, before.volumes):
         return None
     return MemoEntry(
         memo_key=before.attempt.memo_key,

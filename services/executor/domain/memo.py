@@ -1,6 +1,6 @@
 """The memo key: what must be equal for a result to be used again, and what differed where it was not."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from blake3 import blake3
 
@@ -44,6 +44,16 @@ def components_of(  # noqa: PLR0913 - each argument is one component of the key
         "fingerprint": dict(fingerprint),
         "secrets": dict(secret_tags),
     }
+
+
+def complete(components: Mapping[str, JSON], volumes: Collection[str]) -> bool:
+    """Whether the components say all that a result depends on; what was made otherwise is never used again.
+
+    An empty tag says that nobody can tell a rotation of the secret. What a volume holds, and what was left in it, is
+    nobody's to know.
+    """
+    secrets = components["secrets"]
+    return not volumes and isinstance(secrets, Mapping) and all(secrets.values())
 
 
 def memo_key_of(components: Mapping[str, JSON]) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 
 from services.executor.domain.attempt import Attempts
 from services.executor.domain.patience import patiently, persistently
+from services.executor.domain.samples import Samples
 from services.executor.ports import ExecutionRecord, ExecutorState, Peers, PlanRecord
 from theory.core.artifact import Output
 from theory.core.chain import NewEvent
@@ -17,7 +18,7 @@ from theory.core.errors import TheoryError
 from theory.core.execution import ExecutionState, Failure, PlanState
 from theory.core.ids import PlanId, TransitionId
 from theory.core.jcs import JSON
-from theory.core.spec import RegistrySnapshot
+from theory.core.spec import PolicyDoc, RegistrySnapshot
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Plans:
         self._ledger = peers.ledger
         self._world = peers.world
         self._scratch = peers.scratch
+        self._samples = Samples(world=peers.world, scratch=peers.scratch, clock=clock)
         self._attempts = attempts
         self._clock = clock
         self._reach = reach
@@ -118,11 +120,13 @@ class Plans:
 
     async def _carry_out(self, plan: PlanRecord) -> PlanRecord:
         snapshot = await patiently(self._clock, lambda: self._registry.snapshot(plan.snapshot_id))
+        policy = snapshot.get_policy(plan.policy)
         if plan.state is PlanState.QUEUED:
-            await self._open(plan)
+            await self._open(plan, policy)
             plan = await self._save(replace(plan, state=PlanState.RUNNING))
             self._reach("opened")
-        failed = await self._run_executions(plan, snapshot)
+        async with self._samples.taken(plan, policy.queue_stats_s):
+            failed = await self._run_executions(plan, snapshot)
         failure = Failure("EXECUTIONS_FAILED", f"{failed} of {plan.execution_count} executions did not succeed", {})
         return await self._finish(plan, failure if failed else None)
 
@@ -139,8 +143,8 @@ class Plans:
         await persistently(self._clock, lambda: self._state.save_executions(skipped))
         return await self._finish(plan, failure)
 
-    async def _open(self, plan: PlanRecord) -> None:
-        """Account, first events, files: each may be repeated after a crash."""
+    async def _open(self, plan: PlanRecord, policy: PolicyDoc) -> None:
+        """Account, first events, scratch, files: each may be repeated after a crash."""
         await persistently(self._clock, lambda: self._ledger.open_budget(plan.plan_id, plan.max_usd_micro))
         event = self._event(
             plan,
@@ -157,6 +161,7 @@ class Plans:
             },
         )
         await persistently(self._clock, lambda: self._ledger.append(plan.plan_id.text, [event]))
+        await persistently(self._clock, lambda: self._scratch.begin_plan(plan.plan_id, policy.event_every))
         files = [Output(each.path, each.cid, each.size_bytes, each.content_type) for each in plan.files]
         for start in range(0, len(files), _FILES_AT_ONCE):
             bind = partial(self._world.bind_files, plan.world, plan.plan_id, files[start : start + _FILES_AT_ONCE])

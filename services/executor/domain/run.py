@@ -13,15 +13,15 @@ from services.executor.domain.patience import patiently
 from services.executor.domain.resolve import Resolver
 from services.executor.domain.statement import check_fits, fingerprint_of
 from services.executor.domain.view import AttemptView
+from services.executor.domain.volumes import located
 from services.executor.ports import (
     AttemptPlace,
     AttemptRecord,
     ExecutionRecord,
+    Peers,
     PlaceRequest,
     Places,
     PlanRecord,
-    Secrets,
-    World,
 )
 from theory.core import jcs
 from theory.core.clock import Clock
@@ -79,8 +79,7 @@ class Runs:
     def __init__(
         self,
         *,
-        world: World,
-        secrets: Secrets,
+        peers: Peers,
         places: Places,
         leftovers: Leftovers,
         resolver: Resolver,
@@ -88,8 +87,9 @@ class Runs:
         limits: Limits,
         reach: Callable[[str], None],
     ) -> None:
-        self._world = world
-        self._secrets = secrets
+        self._world = peers.world
+        self._secrets = peers.secrets
+        self._scratch = peers.scratch
         self._places = places
         self._leftovers = leftovers
         self._resolver = resolver
@@ -161,7 +161,8 @@ class Runs:
     async def _place(
         self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, attempt: AttemptRecord
     ) -> tuple[AttemptPlace, ExpandedContext]:
-        in_memory = not self._resolver.runtime(record.runtime).needs_directory
+        runtime = self._resolver.runtime(record.runtime)
+        in_memory = not runtime.needs_directory
         names = () if in_memory else attempt.secret_names
         values = await patiently(self._clock, lambda: self._secrets.resolve(names)) if names else {}
         request = PlaceRequest(
@@ -170,6 +171,7 @@ class Runs:
             secrets=values,
             max_output_bytes=self._limits.max_output_bytes,
             max_output_files=self._limits.max_output_files,
+            volumes=await patiently(self._clock, lambda: located(self._scratch, runtime, record)),
             in_memory=in_memory,
         )
         receipt = attempt.reserve_receipt

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from services.executor.domain import predicates
 from services.executor.domain.resolve import secret_tags
+from services.executor.domain.volumes import require_mountable
 from services.executor.ports import (
     ExecutionRecord,
     ExecutorState,
@@ -44,6 +45,7 @@ class Submissions:
         self._registry = peers.registry
         self._world = peers.world
         self._secrets = peers.secrets
+        self._scratch = peers.scratch
         self._runtimes = runtimes
         self._default_runtime = default_runtime
         self._clock = clock
@@ -54,8 +56,8 @@ class Submissions:
         """Record a plan and begin it, or find the one that was recorded under this id.
 
         `Invalid` (`PLAN_INVALID`, `WRITE_PREFIX_REFUSED`) with `field`; `NotFound` (`SPEC_UNKNOWN`, `BLOB_UNKNOWN`,
-        `SECRET_UNKNOWN`); `NotReady` (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `BUDGET_INSUFFICIENT`); `AlreadyExists`
-        (`REQUEST_ID_TAKEN`).
+        `SECRET_UNKNOWN`); `NotReady` (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `BUDGET_INSUFFICIENT`); `Unsupported`
+        (`CAPABILITY_MISSING` for volumes that its runtime cannot mount); `AlreadyExists` (`REQUEST_ID_TAKEN`).
         """
         digest = Cid.of(jcs.canonical(spec.to_document())).text
         if known := await self._state.plan_of_request(request_id.text):
@@ -73,6 +75,7 @@ class Submissions:
         budget = _budget(spec, policy)
         _check_budget(steps, processors, policy, budget)
         await self._check_runtimes(steps)
+        await self._check_volumes(steps)
         await self._check_files(spec)
         await secret_tags(self._clock, self._secrets, list(processors.values()))
         plan_id = self._ids.plan_id()
@@ -122,6 +125,14 @@ class Submissions:
                 raise NotReady("RUNTIME_UNKNOWN", message, runtime=kind, served=served)
             await runtime.probe()
 
+    async def _check_volumes(self, steps: tuple[Step, ...]) -> None:
+        kinds = {step.runtime or self._default_runtime for step in steps if step.volumes}
+        runtimes = [runtime for kind in sorted(kinds) if (runtime := self._runtimes[kind]).needs_directory]
+        if runtimes:
+            stored = await self._scratch.volume_kind()
+            for runtime in runtimes:
+                require_mountable(runtime, stored)
+
     async def _check_files(self, spec: PlanSpec) -> None:
         missing = set(await self._world.missing([each.cid for each in spec.files])) if spec.files else set()
         for each in spec.files:
@@ -150,6 +161,7 @@ class Submissions:
             reads=tuple(selector.text for selector in step.reads),
             needs=step.needs,
             write_prefix=prefix.text if prefix is not None else None,
+            volumes=step.volumes,
             state=ExecutionState.WAITING if step.needs else ExecutionState.QUEUED,
         )
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from theory.core.adapters import TopicStats
 from theory.core.artifact import Artifact, Output
 from theory.core.chain import NewEvent
 from theory.core.cid import Cid
@@ -128,10 +129,26 @@ class Secrets(Protocol):
 
 
 class Scratch(Protocol):
-    """Holds keys and topics of plans."""
+    """Holds keys, topics and volumes of plans."""
+
+    async def begin_plan(self, plan_id: PlanId, event_every: int) -> None:
+        """Make each `event_every`-th change of keys, and of topics, an event of the plan; 0 for none. Idempotent."""
+        ...
 
     async def end_plan(self, plan_id: PlanId) -> None:
-        """Drop everything of the plan. Idempotent."""
+        """Drop everything of the plan, and take nothing any more. Idempotent."""
+        ...
+
+    async def queue_stats(self, plan_id: PlanId) -> Sequence[TopicStats]:
+        """The counts of each topic, by name."""
+        ...
+
+    async def volume_kind(self) -> str:
+        """Where volumes lie, in the word by which a runtime knows whether it can mount them: `directory`."""
+        ...
+
+    async def volume(self, plan_id: PlanId, name: str) -> str:
+        """What a runtime mounts for the plan's volume of this name, which is made where it is missing."""
         ...
 
 

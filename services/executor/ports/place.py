@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -22,6 +22,8 @@ class PlaceRequest:
     secrets: Mapping[str, Secret]
     max_output_bytes: int
     max_output_files: int
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    """Directories of this machine to share, by the names that they have below `volumes/`."""
     in_memory: bool = False
     """Whether nothing will run in the place: then it needs no directory, no world and no secrets."""
 
@@ -32,7 +34,7 @@ class AttemptPlace:
 
     name: str
     directory: Path
-    """Mounted as `/work`: `context.json`, `world/`, `out/`, `run/`."""
+    """Mounted as `/work`: `context.json`, `world/`, `out/`, `run/`, and `volumes/` where there are any."""
 
     @property
     def world(self) -> Path:
@@ -76,7 +78,7 @@ class Places(Protocol):
         """The place, made or found.
 
         `world/` holds exactly the inputs, verified and read-only; `out/` is empty when made, as it was left when found;
-        secrets lie in memory-backed files that only the processor can read.
+        secrets lie in memory-backed files that only the processor can read; `volumes/` holds a link to each volume.
 
         `NotFound` (`BLOB_UNKNOWN`), `Corrupt` (`BLOB_CORRUPT`), `Exhausted` (`DISK_FULL`).
         """

@@ -62,6 +62,9 @@ class ExecutionRecord:
     """The folder below which it writes; None where its processor declares exact files alone."""
 
     state: ExecutionState
+    volumes: tuple[str, ...] = ()
+    """The plan's volumes that it shares with whoever names them, too."""
+
     seq: int = 0
     attempt_idx: int = 0
     epoch: int = 0

@@ -15,6 +15,9 @@ class Runtime(RuntimeAdapter, Protocol):
     needs_directory: bool
     """Whether something runs in the places of its attempts; where nothing does, they stay in memory."""
 
+    volume_kinds: frozenset[str]
+    """The stores of volumes whose volumes it can mount: `directory`. What runs nothing needs none."""
+
     async def invoke(
         self, processor_ref: str, context: ExpandedContext, *, image_digest: str | None = None
     ) -> ProcessorResult:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from theory.core import volume
 from theory.core.adapters import Volume
 
-MAX_NAME_CHARACTERS = 40
-MAX_PLAN_VOLUMES = 32
+MAX_PLAN_VOLUMES = volume.MAX_PLAN_VOLUMES
 
 ENDED_KEPT = timedelta(days=7)
 """How long a store knows that a plan has ended. No process of a plan lives so long."""

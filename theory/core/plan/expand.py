@@ -35,6 +35,7 @@ class Step:
     write_prefix: PathPrefix | None
     """None leaves the choice to `default_write_prefix`."""
     runtime: str | None
+    volumes: tuple[str, ...] = ()
 
 
 def expand(plan: PlanSpec) -> tuple[Step, ...]:
@@ -116,6 +117,7 @@ def _filled_step(plan: PlanSpec, transition: TransitionSpec, index: int | None, 
         needs=transition.needs,
         write_prefix=prefix,
         runtime=transition.runtime or plan.runtime,
+        volumes=transition.volumes,
     )
 
 

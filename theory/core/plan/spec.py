@@ -17,6 +17,7 @@ from theory.core.money import MAX_USD_MICRO, UsdMicro
 from theory.core.plan.template import MAX_INPUTS_BYTES, check
 from theory.core.refs import Ref
 from theory.core.selector import Selector
+from theory.core.volume import MAX_PLAN_VOLUMES, volume_name
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 
 DEFAULT_POLICY = Ref("default@1")
@@ -83,6 +84,8 @@ class TransitionSpec:
     """None leaves the choice to `default_write_prefix`."""
     for_each: FanOut | None
     runtime: str | None
+    volumes: tuple[str, ...] = ()
+    """Scratch directories of the plan that it shares with whoever names them, too."""
 
     def to_document(self) -> dict[str, JSON]:
         """As the document of a plan holds it."""
@@ -95,6 +98,7 @@ class TransitionSpec:
             "write_prefix": self.write_prefix,
             "for_each": _fan_out_document(self.for_each),
             "runtime": self.runtime,
+            "volumes": self.volumes or None,
         }
         return {name: value for name, value in document.items() if value is not None}
 
@@ -206,6 +210,8 @@ def _transitions(fields: Fields) -> tuple[TransitionSpec, ...]:
         for need_at, need in enumerate(each.needs):
             if need not in place_by_id:
                 raise fields.refusal(f"there is no transition {need}", f"transitions[{at}].needs[{need_at}]")
+    if len({name for each in found for name in each.volumes}) > MAX_PLAN_VOLUMES:
+        raise fields.refusal(f"a plan has at most {MAX_PLAN_VOLUMES} volumes", "transitions")
     try:
         TopologicalSorter({each.transition_id: each.needs for each in found}).prepare()
     except CycleError as error:
@@ -217,7 +223,7 @@ def _transitions(fields: Fields) -> tuple[TransitionSpec, ...]:
 
 
 def _transition(fields: Fields) -> TransitionSpec:
-    fields.only("id", "processor", "inputs", "reads", "needs", "write_prefix", "for_each", "runtime")
+    fields.only("id", "processor", "inputs", "reads", "needs", "write_prefix", "for_each", "runtime", "volumes")
     spec = TransitionSpec(
         transition_id=fields.needed("id", TransitionId.parse),
         processor=fields.needed("processor", Ref.parse),
@@ -227,6 +233,7 @@ def _transition(fields: Fields) -> TransitionSpec:
         write_prefix=fields.get("write_prefix", str, None),
         for_each=_fan_out(fields),
         runtime=fields.parsed("runtime", _runtime, None),
+        volumes=tuple(dict.fromkeys(fields.texts("volumes", volume_name))),
     )
     fanned_out = spec.for_each is not None
     check(spec.inputs, at=fields.path("inputs"), fanned_out=fanned_out)

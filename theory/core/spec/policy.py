@@ -1,4 +1,4 @@
-"""Policies: what a plan may spend, when a failure is tried again, how long scratch stays."""
+"""Policies: what a plan may spend, when a failure is tried again, what is kept and told of scratch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,16 +10,18 @@ from theory.core.jcs import JSON
 from theory.core.money import MAX_USD_MICRO, UsdMicro
 from theory.core.receipt import AttemptOutcome
 from theory.core.refs import Ref
+from theory.core.scratch import MAX_EVENT_EVERY
 
 _MAX_ATTEMPTS = 100
 _MAX_PAUSE_MS = 86_400_000
 _MAX_KEEP_S = 31_536_000
+_MAX_STATS_S = 3_600
 _RETRIED = (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.LOST)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyDoc:
-    """What a plan may spend, how its failures are tried again, and how long its scratch stays."""
+    """What a plan may spend, how its failures are tried again, and what becomes of its scratch."""
 
     id: Ref
     max_usd_micro: UsdMicro
@@ -36,6 +38,10 @@ class PolicyDoc:
     usd_micro_per_gb_s: UsdMicro
     keep_s: int
     """How long the scratch of an ended plan stays."""
+    event_every: int
+    """Each so many-th change of keys, and of topics, becomes an event of the plan's chain; 0 for none."""
+    queue_stats_s: int | None
+    """How often the counts of the plan's topics are written into its world; None for never."""
     document: Mapping[str, JSON]
     """The document that this is a view of."""
 
@@ -44,7 +50,7 @@ class PolicyDoc:
         """The view of a policy document; `Invalid` (`SPEC_INVALID`) with `field`, such as `budget.max_usd_micro`."""
         fields = Fields(document, reason="SPEC_INVALID")
         budget, retry, leases = fields.object("budget"), fields.object("retry"), fields.object("leases")
-        rates = fields.object("rates")
+        rates, scratch = fields.object("rates"), fields.object("scratch")
         budget.need("max_usd_micro", int)
         most = budget.whole("max_usd_micro", 0, high=MAX_USD_MICRO)
         return cls(
@@ -58,7 +64,11 @@ class PolicyDoc:
             path_leases=leases.get("enable_path_leases", bool, default=False),
             usd_micro_per_cpu_s=rates.whole("usd_micro_per_cpu_s", 0, high=MAX_USD_MICRO),
             usd_micro_per_gb_s=rates.whole("usd_micro_per_gb_s", 0, high=MAX_USD_MICRO),
-            keep_s=fields.object("scratch").whole("keep_s", 0, high=_MAX_KEEP_S),
+            keep_s=scratch.whole("keep_s", 0, high=_MAX_KEEP_S),
+            event_every=_event_every(scratch),
+            queue_stats_s=scratch.whole("queue_stats_s", 1, low=1, high=_MAX_STATS_S)
+            if "queue_stats_s" in scratch
+            else None,
             document=fields.document,
         )
 
@@ -69,6 +79,17 @@ class PolicyDoc:
     def backoff_ms_after(self, attempt_idx: int) -> int:
         """How long to wait after attempt `attempt_idx`; the last entry of the list stands for all later ones."""
         return self.backoff_ms[min(attempt_idx, len(self.backoff_ms) - 1)] if self.backoff_ms else 0
+
+
+def _event_every(scratch: Fields) -> int:
+    match scratch.raw("events"):
+        case None | "off":
+            return 0
+        case "all":
+            return 1
+        case int(every) if type(every) is int and 1 < every <= MAX_EVENT_EVERY:
+            return every
+    raise scratch.refusal(f"all, off, or a whole number from 2 to {MAX_EVENT_EVERY} is expected", "events")
 
 
 def _retried(text: str) -> AttemptOutcome:

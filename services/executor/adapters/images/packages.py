@@ -1,6 +1,8 @@
 """The pinned packages of processors, each set fetched once per platform and Python version."""
 
 import asyncio
+import os
+import re
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -9,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from services.drivers.removal import remove_tree
 from services.executor.adapters.flight import Flights
 from services.executor.adapters.images.fault import unavailable
 from services.executor.adapters.places.faults import translated
-from services.executor.adapters.places.removal import remove_tree
 from services.executor.adapters.threads import Threads
 from theory.core import jcs
 from theory.core.cid import Cid
@@ -20,6 +22,12 @@ from theory.core.cid import Cid
 _INSTALL_S = 900
 _TOLD_LINES = 12
 _DRAFT = ".new-"
+
+# How it finds an index and a place for its files. All else is not meant for it: where secrets are variables of this
+# process, any variable may be one.
+_is_meant_for_installer = re.compile(
+    r"(UV|XDG|SSL|LC)_\w+|PYTHON\w*|\w+_(proxy|PROXY)|HOME|LANG|LD_LIBRARY_PATH|NETRC|PATH|TMPDIR|USER"
+).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +99,16 @@ def _command(target: Target) -> list[str]:
     ]
 
 
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if _is_meant_for_installer(name)}  # noqa: TID251 - passed on
+
+
 async def _run(command: Sequence[str], *, cwd: Path) -> tuple[int, list[str]]:
     """Exit code and last lines of a program; it is killed when it takes too long or the caller is cancelled."""
     program = await asyncio.create_subprocess_exec(
         *command,
         cwd=cwd,
+        env=_environment(),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

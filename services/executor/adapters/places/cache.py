@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self, TypeAlias, cast
 
+from services.drivers.removal import remove_tree
 from services.executor.adapters.places.faults import translated
-from services.executor.adapters.places.removal import remove_tree
 from services.executor.adapters.threads import Threads
 from theory.core.cid import Cid, CidHasher
 from theory.core.errors import Corrupt

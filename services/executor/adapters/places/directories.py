@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from services.drivers.removal import remove_tree
 from services.executor.adapters.places import mount
 from services.executor.adapters.places.beneath import OpenBeneath, best
 from services.executor.adapters.places.cache import BlobCache, Download
@@ -18,9 +19,9 @@ from services.executor.adapters.places.layout import (
     MARKER,
     PROCESSOR_UID,
     RUN,
+    VOLUMES,
 )
 from services.executor.adapters.places.marker import Marker
-from services.executor.adapters.places.removal import remove_tree
 from services.executor.adapters.places.secret_files import MountedSecrets, SharedMemorySecrets
 from services.executor.adapters.places.tree import OutputTree, TreeLimits
 from services.executor.adapters.threads import Threads
@@ -147,6 +148,7 @@ class DirectoryPlaces:
             self._plant(place.world, request.inputs)
             _write(directory / CONTEXT, context_document, 0o444)
             _write(directory / ENTRYPOINT, ENTRYPOINT_SCRIPT, 0o555)
+            self._link(directory / VOLUMES, request.volumes)
             if request.secrets:
                 self._secrets.write(run, request.secrets)
             else:
@@ -157,6 +159,16 @@ class DirectoryPlaces:
                     place.out, size_bytes=_room(limits), inodes=limits.max_entries + 2, mode=0o700, owner=PROCESSOR_UID
                 )
             Marker(limits, _mounts(place)).write(directory)
+
+    @staticmethod
+    def _link(folder: Path, volumes: Mapping[str, str]) -> None:
+        # Links: what the place is removed with stops at them.
+        if volumes:
+            folder.mkdir(mode=0o700)
+        for name, directory in volumes.items():
+            (folder / name).symlink_to(directory)
+        if volumes:
+            folder.chmod(0o555)
 
     def _plant(self, world: Path, inputs: Iterable[tuple[WorldPath, Cid]]) -> None:
         descriptor = os.open(world, _FOLDER)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from services.drivers.removal import remove_tree
 from services.executor.adapters.places import mount
 from services.executor.adapters.places.layout import PROCESSOR_UID, SECRETS
-from services.executor.adapters.places.removal import remove_tree
 from theory.core.errors import Unsupported
 from theory.core.secret import Secret
 

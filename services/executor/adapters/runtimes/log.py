@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,6 +15,10 @@ MAX_LOG_BYTES = MAX_LOG_CHARACTERS
 _SPARE_BYTES = 4096
 _SHORTEST = 4
 """Shorter values are not searched for: they would blot out half of every log."""
+_BLOT = b"***"
+_BREAKS = b"\r\n"
+_NEXT_BYTE, _NEXT_UNIT = re.compile("(..)"), re.compile("(....)")
+_TO_BASE64URL = bytes.maketrans(b"+/", b"-_")
 WITHHELD = "the log is withheld: the secrets that had to be blotted out of it are gone"
 
 
@@ -37,10 +42,7 @@ class LogTail:
         """
         if secrets is None:
             return WITHHELD if self._kept else ""
-        text = self._kept.decode("utf-8", "replace")
-        for form in sorted({form for value in secrets for form in _forms(value)}, key=len, reverse=True):
-            text = text.replace(form, "***")
-        return text[-MAX_LOG_CHARACTERS:]
+        return _blotted(bytes(self._kept), secrets).decode("utf-8", "replace")[-MAX_LOG_CHARACTERS:]
 
 
 def secrets_of(place: Path) -> list[str] | None:
@@ -54,11 +56,50 @@ def secrets_of(place: Path) -> list[str] | None:
         return None if given else []
 
 
-def _forms(value: str) -> Iterable[str]:
+def _blotted(data: bytes, values: Iterable[str]) -> bytes:
+    """`data` with `***` for every form of every value, whatever the case of its letters and the breaks of its lines."""
+    forms = {_joined(form) for value in values for form in _forms(value)}
+    forms = {form for form in forms if len(form) >= _SHORTEST}
+    if not forms:
+        return data
+    text = _joined(data)
+    place = [at for at, each in enumerate(data) if each not in _BREAKS]
+    spans = [(at, at + len(form)) for form in forms for at in _places(form, text)]
+    # Of a longer log only the end was kept: it may begin within a form.
+    spans.append((0, max(_begun_before(form, text) for form in forms)))
+    kept, end = bytearray(), 0
+    for first, after in sorted(spans):
+        if first < after and place[after - 1] >= end:
+            kept += data[end : place[first]] + _BLOT if place[first] >= end else b""
+            end = place[after - 1] + 1
+    return bytes(kept + data[end:])
+
+
+def _joined(data: bytes) -> bytes:
+    return data.translate(None, _BREAKS).lower()
+
+
+def _places(form: bytes, text: bytes) -> Iterator[int]:
+    at = text.find(form)
+    while at >= 0:
+        yield at
+        at = text.find(form, at + 1)
+
+
+def _begun_before(form: bytes, text: bytes) -> int:
+    """How much of the end of `form` the text begins with."""
+    sizes = range(min(len(form) - 1, len(text)), _SHORTEST - 1, -1)
+    return next((size for size in sizes if text.startswith(form[-size:])), 0)
+
+
+def _forms(value: str) -> Iterator[bytes]:
+    """The value as it is, and as the usual encodings have it; of those that may leave letters alone, both ways."""
     data = value.encode()
-    forms = [value, value.strip(), data.hex(), quote(value, safe=""), json.dumps(value)[1:-1]]
+    yield from (data, data.strip(), data.hex().encode())
+    yield from (quote(value, safe="").encode(), _NEXT_BYTE.sub(r"%\1", data.hex()).encode())
+    yield from (json.dumps(value, ensure_ascii=ascii_only)[1:-1].encode() for ascii_only in (True, False))
+    yield _NEXT_UNIT.sub(r"\\u\1", value.encode("utf-16-be").hex()).encode()
     for shift in range(3):
         # Base64 of a longer text that holds the value: three alignments, without the letters its neighbours decide.
-        encoded = base64.b64encode(bytes(shift) + data).decode()
-        forms.append(encoded[4 if shift else 0 :].rstrip("=")[:-1])
-    return (form for form in forms if len(form) >= _SHORTEST)
+        encoded = base64.b64encode(bytes(shift) + data)[4 if shift else 0 :].rstrip(b"=")[:-1]
+        yield from (encoded, encoded.translate(_TO_BASE64URL))

@@ -80,6 +80,7 @@ def execution_to_json(record: ExecutionRecord) -> bytes:
             "reads": record.reads,
             "needs": [each.text for each in record.needs],
             "write_prefix": record.write_prefix,
+            "volumes": record.volumes,
             "attempt_idx": record.attempt_idx,
             "epoch": record.epoch,
             "attempt": record.attempt and _attempt_document(record.attempt),
@@ -118,6 +119,7 @@ def execution_from_json(row: Mapping[str, Any]) -> ExecutionRecord:
         reads=tuple(document["reads"]),
         needs=tuple(TransitionId(each) for each in document["needs"]),
         write_prefix=document["write_prefix"],
+        volumes=tuple(document.get("volumes", ())),  # rows from before there were any have none
         state=ExecutionState(row["state"]),
         seq=row["seq"],
         attempt_idx=document["attempt_idx"],

@@ -9,6 +9,7 @@ from services.resources.volumes.ports import VolumeStore
 
 MODULE_BY_SCHEME: Mapping[str, str] = {
     "file": "services.resources.volumes.adapters.directory",
+    "modal": "services.resources.volumes.adapters.modal",
 }
 
 

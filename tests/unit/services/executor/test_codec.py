@@ -72,6 +72,7 @@ def test_every_field_of_a_plan_is_read() -> None:
                 write_prefix="/artifacts/outputs/${item.n}/",
                 for_each=plan_pb2.FanOut(item_list=plan_pb2.ItemList(items=[b'{"n": 1, "name": "a.png"}'])),
                 runtime="process",
+                volumes=["shared"],
             ),
             _transition(transition_id="each", for_each=plan_pb2.FanOut(file_selector="/artifacts/inputs/**")),
             _transition(transition_id="report", needs=["probe", "each"]),
@@ -84,7 +85,7 @@ def test_every_field_of_a_plan_is_read() -> None:
     assert spec.files == (PlanFile(WorldPath("/artifacts/inputs/a.png"), Cid(_CID), 5, "image/png"),)
     probe, each, report = spec.transitions
     assert probe.for_each == ItemList(({"n": 1, "name": "a.png"},))
-    assert (probe.inputs, probe.runtime) == ({"n": "${item.n}"}, "process")
+    assert (probe.inputs, probe.runtime, probe.volumes) == ({"n": "${item.n}"}, "process", ("shared",))
     assert (probe.reads, probe.write_prefix) == (("/artifacts/inputs/${item.name}",), "/artifacts/outputs/${item.n}/")
     assert each.for_each == EachFile(Selector.parse("/artifacts/inputs/**"))
     assert [need.text for need in report.needs] == ["probe", "each"]

@@ -20,7 +20,13 @@ _CID = Cid.of(b"a").text
 _TRANSITIONS: list[JSON] = [
     {"id": "probe", "processor": "media/probe@1", "for_each": {"files": "/artifacts/**"}, "reads": ["${item.path}"]},
     {"id": "tile", "processor": "media/render@1", "inputs": {"width": 4}, "for_each": [{"n": 1}], "needs": ["probe"]},
-    {"id": "report", "processor": "media/report@1", "write_prefix": "/artifacts/outputs/", "runtime": "process"},
+    {
+        "id": "report",
+        "processor": "media/report@1",
+        "write_prefix": "/artifacts/outputs/",
+        "runtime": "process",
+        "volumes": ["v"],
+    },
 ]
 _DOCUMENT: dict[str, JSON] = {
     "name": "media",
@@ -48,6 +54,7 @@ def test_a_plan_keeps_all_that_it_says() -> None:
     )
     assert not report.HasField("for_each")
     assert (report.write_prefix, report.runtime, report.inputs) == ("/artifacts/outputs/", "process", b"")
+    assert list(report.volumes) == ["v"]
 
 
 def test_a_plan_without_a_cap_leaves_it_to_the_policy() -> None:

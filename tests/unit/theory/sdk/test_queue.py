@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.theory.sdk.scratch import resources, served
-from theory.core.adapters import Message, Published, QueueAdapter, QueueExtend, QueueNack, QueuePublish
+from theory.core.adapters import Message, Published, QueueAdapter, QueueExtend, QueueNack, QueuePublish, TopicStats
 from theory.core.clock import FakeClock
 from theory.core.errors import Invalid, NotFound, TheoryError
 from theory.sdk.queue import QueueClient
@@ -121,3 +121,35 @@ async def test_a_second_ack_finds_the_message_gone(queue: QueueClient) -> None:
     await queue.ack(plan_id="p", topic="t", receipt_handle=message.receipt_handle)
     with pytest.raises(NotFound):
         await queue.ack(plan_id="p", topic="t", receipt_handle=message.receipt_handle)
+
+
+async def test_a_dead_letter_comes_back(queue: QueueClient) -> None:
+    await queue.publish(plan_id="p", topic="t", body=b"1", max_receives=1)
+    [first] = await consumed(queue)
+    await queue.nack(plan_id="p", topic="t", receipt_handle=first.receipt_handle)
+    assert await consumed(queue) == []
+    [dead] = await queue.consume(plan_id="p", topic="t", dead_letters=True)
+    assert await queue.stats("p") == [TopicStats("t", dead=1)]
+    await queue.redrive(plan_id="p", topic="t", receipt_handle=dead.receipt_handle)
+    [again] = await consumed(queue)
+    assert (again.message_id, again.receive_count) == (first.message_id, 1)
+
+
+async def test_what_a_topic_was_made_with_travels_apart(queue: QueueClient, caplog: pytest.LogCaptureFixture) -> None:
+    asked = [queue.publish(plan_id="p", topic="t", body=b"", max_receives=most) for most in (2, None, 2)]
+    await asyncio.gather(*asked)
+    assert served(caplog) == ["Publish", "Publish"]
+
+
+@pytest.mark.parametrize("wait_s", [-1, 21, 1 << 31])
+async def test_a_wait_out_of_range_is_refused(queue: QueueClient, wait_s: int) -> None:
+    with pytest.raises(Invalid) as raised:
+        await queue.consume(plan_id="p", topic="t", wait_s=wait_s)
+    assert raised.value.reason == "WAIT_INVALID"
+
+
+async def test_it_knows_what_the_store_offers(queue: QueueClient) -> None:
+    told = await queue.capabilities()
+    assert {"FENCED_HANDLES", "DEAD_LETTERS", "QUOTAS"} <= told.features
+    assert "EVENTS_KEPT" not in told.features
+    assert (told.max_wait_s, told.redelivery_slack_s) == (20, 0)

@@ -10,6 +10,7 @@ from typing import Any
 
 import docker
 
+from services.drivers.removal import remove_tree
 from services.executor.adapters.flight import Flights
 from services.executor.adapters.images.context import REQUIREMENTS, BuildContext, read_context
 from services.executor.adapters.images.digest import build_digest
@@ -18,7 +19,6 @@ from services.executor.adapters.images.fault import unavailable
 from services.executor.adapters.images.packages import PackageSets, Target
 from services.executor.adapters.images.stage import stage
 from services.executor.adapters.places.faults import translated
-from services.executor.adapters.places.removal import remove_tree
 from services.executor.adapters.runtimes.local.engine import Engine, EngineRefused
 from services.executor.adapters.runtimes.settings import RuntimeSettings
 from services.executor.adapters.threads import Threads

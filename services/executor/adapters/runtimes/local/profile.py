@@ -9,7 +9,15 @@ from typing import Any
 import docker
 from docker.types import LogConfig, Mount, Ulimit
 
-from services.executor.adapters.places.layout import CONTEXT, ENTRYPOINT, OUT, PROCESSOR_UID, RUN, WORLD
+from services.executor.adapters.places.layout import (
+    CONTEXT,
+    ENTRYPOINT,
+    OUT,
+    PROCESSOR_UID,
+    RUN,
+    VOLUMES,
+    WORLD,
+)
 from theory.core.spec import RuntimeSpec
 
 WORK_DIR = "/work"
@@ -34,6 +42,8 @@ class Enclosure:
     labels: Mapping[str, str]
     max_file_bytes: int
     machine_cpus: int
+    volumes: Mapping[str, str]
+    """Directories of this machine, by the names that they have below `volumes/`."""
 
 
 def creation(client: docker.APIClient, wanted: Enclosure) -> dict[str, Any]:
@@ -99,13 +109,19 @@ def _host(wanted: Enclosure) -> dict[str, Any]:
         # Never removed by the engine: that would destroy the exit code.
         "auto_remove": False,
         "restart_policy": {"Name": "no"},
-        "mounts": [_bind(wanted.place, name, read_only=name != OUT) for name in (CONTEXT, ENTRYPOINT, WORLD, OUT, RUN)],
+        "mounts": [
+            *(
+                _bind(name, str(wanted.place / name), read_only=name != OUT)
+                for name in (CONTEXT, ENTRYPOINT, WORLD, OUT, RUN)
+            ),
+            *(_bind(f"{VOLUMES}/{name}", place, read_only=False) for name, place in wanted.volumes.items()),
+        ],
     }
 
 
-def _bind(place: Path, name: str, *, read_only: bool) -> Mount:
+def _bind(name: str, source: str, *, read_only: bool) -> Mount:
     # Of `volumes=` the engine would make a missing source itself, as root; this one it refuses.
-    bind = Mount(f"{WORK_DIR}/{name}", str(place / name), type="bind", read_only=read_only)
+    bind = Mount(f"{WORK_DIR}/{name}", source, type="bind", read_only=read_only)
     # A read-only bind covers what is mounted below it only in newer engines: leave that out altogether.
     bind["BindOptions"] = {"NonRecursive": True}
     return bind

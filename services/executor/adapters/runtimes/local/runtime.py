@@ -5,9 +5,11 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from services.executor.adapters.images.fault import unavailable
 from services.executor.adapters.places.faults import place_gone
+from services.executor.adapters.places.layout import VOLUMES
 from services.executor.adapters.places.marker import Marker
 from services.executor.adapters.runtimes.installation import installation_id
 from services.executor.adapters.runtimes.local.containers import PREFIX, Containers
@@ -53,6 +55,7 @@ class LocalRuntime:
     kind = "local"
     isolation = "namespaces"
     needs_directory = True
+    volume_kinds = frozenset({"directory"})
 
     def __init__(self, settings: RuntimeSettings, threads: Threads, home_id: str) -> None:
         self._threads = threads
@@ -208,6 +211,7 @@ class LocalRuntime:
             },
             max_file_bytes=marker.limits.max_bytes + _SPARE_FILE_BYTES,
             machine_cpus=self._machine_cpus,
+            volumes=await self._threads.run(_volumes_of, place),
         )
 
     async def _command(self, image_id: str) -> tuple[str, ...]:
@@ -228,6 +232,15 @@ class LocalRuntime:
             logs_tail=await self._containers.log_tail(attempt_name(context), place_of(context)) if state else "",
         )
         return result if result.outcome is not AttemptOutcome.LOST else replace(result, message=followed.lost)
+
+
+def _volumes_of(place: Path) -> Mapping[str, str]:
+    """The volumes that the place links to."""
+    try:
+        links = sorted((place / VOLUMES).iterdir())
+    except FileNotFoundError:
+        return {}
+    return {each.name: str(each.readlink()) for each in links}
 
 
 @contextmanager

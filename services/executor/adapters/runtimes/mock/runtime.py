@@ -43,6 +43,7 @@ class MockRuntime:
     kind = "mock"
     isolation = "none"
     needs_directory = False
+    volume_kinds = frozenset[str]()
 
     def __init__(self, memory: MemoryPlaces, clock: Clock) -> None:
         self._memory = memory

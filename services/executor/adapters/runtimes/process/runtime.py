@@ -54,6 +54,7 @@ class ProcessRuntime:
     kind = "process"
     isolation = "none"
     needs_directory = True
+    volume_kinds = frozenset({"directory"})
 
     def __init__(self, attempts: Path, sources: StagedSources, threads: Threads, settings: RuntimeSettings) -> None:
         self._attempts = attempts

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from services.drivers.removal import remove_tree
 from services.executor.adapters.flight import Flights
 from services.executor.adapters.images.context import REQUIREMENTS, BuildContext, read_context
 from services.executor.adapters.images.digest import source_digest
@@ -12,7 +13,6 @@ from services.executor.adapters.images.fault import unavailable
 from services.executor.adapters.images.packages import PackageSets, Target
 from services.executor.adapters.images.stage import compile_site, stage
 from services.executor.adapters.places.faults import translated
-from services.executor.adapters.places.removal import remove_tree
 from services.executor.adapters.threads import Threads
 from theory.core.adapters import ImageIdentity
 from theory.core.errors import Unsupported

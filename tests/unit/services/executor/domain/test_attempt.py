@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from services.resources.secrets.adapters import MODULE_BY_SCHEME
+from tests import references
 from tests.clocks import AskedClock
 from tests.documents import asks, plan, policy, predicate, step, tool
 from tests.embedded import Embedded, embedded
@@ -142,6 +145,42 @@ async def test_of_identical_executions_one_runs(theory: Embedded) -> None:
     ran = [await theory.ended(each.plan_id) for each in submitted]
     assert theory.runtime.invoked == ["step-a0"]
     assert sorted(each["step"].memo_hit for each in ran) == [False, True, True, True]
+
+
+async def test_what_shares_a_volume_is_not_remembered_and_waits_for_nobody(theory: Embedded) -> None:
+    hold = asyncio.Event()
+    theory.runtime.scripts["step"] = Act(hold=hold)
+    document = plan(step(volumes=["shared"]))
+    both = [await theory.submit(document) for _ in range(2)]
+    await theory.runtime.until_running(2)
+    hold.set()
+    for submitted in both:
+        ran = await theory.ended(submitted.plan_id)
+        assert (ran.states, ran["step"].memo) == ({"step": "succeeded"}, None)
+    alone = await theory.run_plan({**document, "transitions": [step()]})
+    assert alone["step"].memo is not None
+    assert alone["step"].memo.hit is False
+    assert await theory.run_plan(document) is not None
+    assert len(theory.runtime.invoked) == 4
+
+
+@pytest.mark.slow
+async def test_what_uses_a_secret_whose_change_nobody_can_tell_is_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I-104: with an empty tag a rotation cannot be seen."""
+    monkeypatch.setitem(cast("dict[str, str]", MODULE_BY_SCHEME), references.SCHEME, references.__name__)
+    publish = [tool(required=["TOKEN"]), tool("test/open@1")]
+    async with embedded(tmp_path, publish=publish, secrets_url=f"{references.SCHEME}:") as theory:
+        for _ in range(2):
+            ran = await theory.run_plan(plan(step("a"), step("b", processor="test/open@1"), seed=5))
+            assert ran.states == {"a": "succeeded", "b": "succeeded"}
+            assert ran["a"].memo is None
+        assert sorted(theory.runtime.invoked) == ["a-a0", "a-a0", "b-a0"]
+        assert ran["b"].memo_hit
+        [receipt] = [each for each in await theory.receipts(ran.plan.plan_id) if each.execution_id.endswith(".a")]
+        assert receipt.document["secret_names"] == ["TOKEN"]
+        await theory.check(ran.plan.plan_id)
 
 
 async def test_if_the_one_fails_the_next_tries(theory: Embedded) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.executor.domain.memo import components_of, differences, memo_key_of
+from services.executor.domain.memo import complete, components_of, differences, memo_key_of
 from theory.core.cid import Cid
 from theory.core.jcs import JSON
 from theory.core.world_path import WorldPath
@@ -24,6 +24,13 @@ def _components(**changed: Any) -> dict[str, JSON]:
         "secret_tags": {"TOKEN": "t1"},
     }
     return components_of(**(given | changed))
+
+
+def test_what_depends_on_more_than_its_key_says_is_not_used_again() -> None:
+    assert complete(_components(), ())
+    assert complete(_components(secret_tags={}), ())
+    assert not complete(_components(secret_tags={"TOKEN": "t1", "OTHER": ""}), ())
+    assert not complete(_components(), ("shared",))
 
 
 def test_equal_components_have_one_key() -> None:

@@ -7,17 +7,18 @@ import grpc
 import pytest
 
 from tests.clocks import AskedClock
-from tests.documents import asks, plan, policy, step, tool
+from tests.documents import ONCE, asks, plan, policy, step, tool
 from tests.embedded import Embedded, embedded
 from tests.scripted import Act, ScriptedRuntime, failing
 from theory.api.executor.v1 import executor_pb2
 from theory.api.executor.v1.executor_pb2_grpc import ExecutorServiceStub
 from theory.core.adapters import QueuePublish
-from theory.core.errors import Corrupt, NotFound, TheoryError, Unavailable
+from theory.core.errors import Corrupt, NotFound, NotReady, TheoryError, Unavailable
 from theory.core.ids import PlanId
 from theory.core.plan import PlanSpec
 from theory.sdk.plan_messages import spec_to_proto
 from theory.sdk.rpc import unwrapped
+from theory.sdk.volumes import VolumesClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -168,6 +169,44 @@ async def test_the_scratch_of_a_plan_ends_with_it(theory: Embedded) -> None:
             continue
     assert await theory.theory.kv.get(plan_id=plan_id, key="k") is None
     assert await theory.theory.queue.consume(plan_id=plan_id, topic="t") == []
+
+
+@pytest.mark.slow
+async def test_scratch_begins_before_the_first_execution_and_makes_the_events_of_the_policy(theory: Embedded) -> None:
+    await theory.publish(policy("told@1", scratch={"events": "all"}), policy("half@1", scratch={"events": 2}))
+    for ref, every in (("told@1", 1), ("half@1", 2), (ONCE, 0)):
+        theory.forget()
+        hold = asyncio.Event()
+        theory.runtime.scripts["step"] = Act(hold=hold)
+        submitted = await theory.submit(plan(step(), policy=ref))
+        await theory.runtime.until_running(1)
+        assert theory.faults.calls.index("scratch.begin_plan") < theory.faults.calls.index("ledger.claim")
+        plan_id = submitted.plan_id.text
+        for name in ("a", "b"):
+            await theory.theory.kv.put(plan_id=plan_id, key=name, value=b"v")
+            await theory.theory.queue.publish(plan_id=plan_id, topic=name, body=b"m")
+        hold.set()
+        await theory.ended(submitted.plan_id)
+        count = 2 // every if every else 0
+        changed = await theory.until_events(submitted.plan_id, "scratch.kv.changed", count)
+        published = await theory.until_events(submitted.plan_id, "scratch.queue.published", count)
+        assert [each.body["key"] for each in changed] == ["a", "b"][2 - count :]
+        assert [each.body["topic"] for each in published] == ["a", "b"][2 - count :]
+
+
+async def test_volumes_end_with_their_plan(theory: Embedded) -> None:
+    hold = asyncio.Event()
+    theory.runtime.scripts["step"] = Act(hold=hold)
+    submitted = await theory.submit(plan(step(), policy=ONCE))
+    volumes = VolumesClient(theory.channel())
+    await volumes.create(plan_id=submitted.plan_id.text, name="shared")
+    hold.set()
+    await theory.ended(submitted.plan_id)
+    async with asyncio.timeout(5):
+        while await volumes.list(plan_id=submitted.plan_id.text):
+            continue
+    with pytest.raises(NotReady):
+        await volumes.create(plan_id=submitted.plan_id.text, name="shared")
 
 
 @pytest.mark.slow

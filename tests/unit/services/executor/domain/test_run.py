@@ -13,7 +13,7 @@ from tests.embedded import Embedded, embedded
 from tests.scripted import Act, ScriptedRuntime, failing
 from theory.core import jcs
 from theory.core.context import ExpandedContext
-from theory.core.errors import Conflict, NotReady
+from theory.core.errors import Conflict, Exhausted, NotReady, Unavailable
 from theory.core.ids import ExecutionId
 from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome
@@ -273,3 +273,47 @@ async def test_a_processor_finds_its_world_its_context_and_its_secrets(tmp_path:
         assert not any(b"s3cret" in each for each in told)
         places = tmp_path / "home" / "executor" / "attempts"
         assert list(places.iterdir()) == []
+
+
+@pytest.mark.slow
+async def test_executions_of_a_plan_share_the_volumes_that_they_name(tmp_path: Path) -> None:
+    """I-108: a volume is shared by who names it, and is no part of the result."""
+    runtime = ScriptedRuntime(needs_directory=True)
+
+    def volumes_of(context: ExpandedContext) -> Path:
+        return Path(context.scratch_dir).parent / "volumes"
+
+    def leave(context: ExpandedContext) -> Act:
+        (volumes_of(context) / "shared" / "note").write_bytes(b"for b")
+        return Act(files={f"{context.write_prefix}out": b""}, outputs={})
+
+    def take(context: ExpandedContext) -> Act:
+        assert {each.name for each in volumes_of(context).iterdir()} == {"shared", "own"}
+        found = (volumes_of(context) / "shared" / "note").read_bytes()
+        return Act(files={f"{context.write_prefix}out": found}, outputs={})
+
+    def look(context: ExpandedContext) -> Act:
+        assert not volumes_of(context).exists()
+        return Act(outputs={})
+
+    runtime.scripts |= {"a": leave, "b": take, "c": look}
+    async with embedded(tmp_path, runtime=runtime) as theory:
+        document = plan(step("a", volumes=["shared"]), step("b", "a", volumes=["shared", "own"]), step("c", "b"))
+        ran = await theory.run_plan(document)
+        assert ran.states == {"a": "succeeded", "b": "succeeded", "c": "succeeded"}
+        assert await theory.theory.artifacts.get_bytes(ran.plan.world, ran["b"].outputs[0].path) == b"for b"
+        assert runtime.contexts["b-a0"].to_document().keys() == runtime.contexts["c-a0"].to_document().keys()
+        receipts = str([each.document for each in await theory.receipts(ran.plan.plan_id)])
+        assert "shared" not in receipts
+        await theory.check(ran.plan.plan_id)
+
+
+@pytest.mark.slow
+async def test_a_volume_that_cannot_be_had_fails_the_execution(tmp_path: Path) -> None:
+    runtime = ScriptedRuntime(needs_directory=True)
+    async with embedded(tmp_path, runtime=runtime) as theory:
+        full = Exhausted("QUOTA_EXCEEDED", "too many", quota="volumes", limit="32")
+        theory.faults.refuse("scratch.volume", Unavailable("SERVICE_UNREACHABLE", "away"), full)
+        ran = await theory.run_plan(plan(step(volumes=["shared"])))
+        assert _why(ran["step"]) == ("failed", "QUOTA_EXCEEDED")
+        assert runtime.invoked == []

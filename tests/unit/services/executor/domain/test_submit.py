@@ -11,11 +11,12 @@ from services.executor.domain.submit import Submissions
 from services.executor.domain.watch import WatchedState
 from services.executor.ports import ExecutionRecord, PlanRecord
 from tests.documents import asks, plan, policy, step, tool
-from tests.embedded import Embedded
+from tests.embedded import Embedded, embedded
 from tests.peers import peers_of
+from tests.scripted import ScriptedRuntime
 from theory.core.cid import Cid
 from theory.core.clock import SystemClock
-from theory.core.errors import AlreadyExists, Invalid, NotFound, NotReady, TheoryError
+from theory.core.errors import AlreadyExists, Invalid, NotFound, NotReady, TheoryError, Unsupported
 from theory.core.ids import RequestId, SequenceIds
 from theory.core.jcs import JSON
 from theory.core.plan import PlanSpec
@@ -109,6 +110,18 @@ async def test_an_engine_that_is_down_is_told(theory: Embedded) -> None:
     theory.runtime.down = "no engine answers: start one"
     error = await _refused(theory, plan(step()), NotReady, "ENGINE_DOWN")
     assert error.message == "no engine answers: start one"
+
+
+async def test_volumes_that_a_runtime_cannot_mount_are_refused_unless_it_runs_nothing(tmp_path: Path) -> None:
+    runtime = ScriptedRuntime(needs_directory=True)
+    async with embedded(tmp_path, runtime=runtime) as theory:
+        document = plan(step("a"), step("b", volumes=["shared"]))
+        assert (await theory.run_plan(document)).states == {"a": "succeeded", "b": "succeeded"}
+        runtime.volume_kinds = frozenset({"elsewhere"})
+        error = await _refused(theory, document, Unsupported, "CAPABILITY_MISSING")
+        assert error.metadata == {"capability": "volumes"}
+        mocked = plan(step("a"), step("b", volumes=["shared"], runtime="mock"))
+        assert (await theory.run_plan(mocked)).states == {"a": "succeeded", "b": "succeeded"}
 
 
 async def test_a_plan_may_not_ask_for_more_than_its_policy_gives(theory: Embedded) -> None:

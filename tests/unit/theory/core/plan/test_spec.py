@@ -43,6 +43,7 @@ WHOLE: Mapping[str, JSON] = {
             "for_each": [{"text": "a"}, {"text": "b"}],
             "inputs": {"text": "${item.text}"},
             "runtime": "mock",
+            "volumes": ["shared", "cache-2", "shared"],
         },
         {
             "id": "sheet",
@@ -74,6 +75,7 @@ def test_every_field_of_the_document_is_seen() -> None:
     )
     assert label.for_each == ItemList(({"text": "a"}, {"text": "b"}))
     assert (label.runtime, label.processor, label.inputs) == ("mock", Ref("demo/label@1"), {"text": "${item.text}"})
+    assert (label.volumes, sheet.volumes) == (("shared", "cache-2"), ())
     assert sheet.needs == (TransitionId("thumb"), TransitionId("label"))
 
 
@@ -184,6 +186,11 @@ def test_local_files_are_sources_until_they_are_uploaded() -> None:
         (_steps({"write_prefix": "/artifacts/a"}), "transitions[0].write_prefix"),
         (_steps({"write_prefix": "/artifacts/${item.x}/"}), "transitions[0].write_prefix"),
         (_steps({"runtime": "docker"}), "transitions[0].runtime"),
+        (_steps({"volumes": "shared"}), "transitions[0].volumes"),
+        (_steps({"volumes": {"shared": {}}}), "transitions[0].volumes"),
+        (_steps({"volumes": ["shared", "Cache"]}), "transitions[0].volumes[1]"),
+        (_steps({"for_each": [{"n": "a"}], "volumes": ["${item.n}"]}), "transitions[0].volumes[0]"),
+        (_steps(*({"volumes": [f"v{at}"]} for at in range(33))), "transitions"),
         (_steps({"for_each": []}), "transitions[0].for_each"),
         (_steps({"for_each": "x"}), "transitions[0].for_each"),
         (_steps({"for_each": [{}, 1]}), "transitions[0].for_each[1]"),

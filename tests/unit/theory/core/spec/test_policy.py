@@ -18,7 +18,7 @@ WHOLE: Mapping[str, JSON] = {
     "retry": {"max_attempts": 3, "backoff_ms": [1000, 5000, 15000], "on": ["oom", "lost"]},
     "leases": {"default_ttl_s": 60, "enable_path_leases": True},
     "rates": {"usd_micro_per_cpu_s": 12, "usd_micro_per_gb_s": 3},
-    "scratch": {"keep_s": 600},
+    "scratch": {"keep_s": 600, "events": 10, "queue_stats_s": 30},
 }
 
 
@@ -36,6 +36,8 @@ def test_every_field_of_the_document_is_seen() -> None:
         usd_micro_per_cpu_s=12,
         usd_micro_per_gb_s=3,
         keep_s=600,
+        event_every=10,
+        queue_stats_s=30,
         document=WHOLE,
     )
 
@@ -47,6 +49,12 @@ def test_a_small_document_gets_the_defaults() -> None:
     assert policy.retry_on == {AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.LOST}
     assert (policy.lease_ttl_s, policy.path_leases, policy.keep_s) == (3600, False, 0)
     assert (policy.usd_micro_per_cpu_s, policy.usd_micro_per_gb_s) == (0, 0)
+    assert (policy.event_every, policy.queue_stats_s) == (0, None)
+
+
+@pytest.mark.parametrize(("events", "every"), [("all", 1), ("off", 0), (None, 0), (2, 2), (1_000_000, 1_000_000)])
+def test_events_of_scratch_are_all_none_or_each_so_many_th(events: JSON, every: int) -> None:
+    assert PolicyDoc.parse({**SMALL, "scratch": {"events": events}}).event_every == every
 
 
 def test_an_empty_list_of_outcomes_retries_nothing() -> None:
@@ -90,6 +98,14 @@ def test_the_last_backoff_stands_for_all_later_ones() -> None:
         ({"rates": {"usd_micro_per_cpu_s": -1}}, "rates.usd_micro_per_cpu_s"),
         ({"rates": {"usd_micro_per_gb_s": "1"}}, "rates.usd_micro_per_gb_s"),
         ({"scratch": {"keep_s": -1}}, "scratch.keep_s"),
+        ({"scratch": {"events": "some"}}, "scratch.events"),
+        ({"scratch": {"events": 1}}, "scratch.events"),
+        ({"scratch": {"events": 1_000_001}}, "scratch.events"),
+        ({"scratch": {"events": True}}, "scratch.events"),
+        ({"scratch": {"events": 2.0}}, "scratch.events"),
+        ({"scratch": {"queue_stats_s": 0}}, "scratch.queue_stats_s"),
+        ({"scratch": {"queue_stats_s": 3_601}}, "scratch.queue_stats_s"),
+        ({"scratch": {"queue_stats_s": "30"}}, "scratch.queue_stats_s"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_field(changes: Mapping[str, JSON], field: str) -> None:

@@ -48,6 +48,18 @@ async def test_other_requirements_and_other_targets_are_other_sets(
     assert len(folders) == 3
 
 
+async def test_the_installer_is_told_of_indexes_and_of_nothing_else(
+    sets: PackageSets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I-44: any variable of this process may be a secret."""
+    for name, value in {"UV_DEFAULT_INDEX": "a", "https_proxy": "b", "API_KEY": "sk-1"}.items():
+        monkeypatch.setenv(name, value)
+    _installs(monkeypatch, "env > site/variables")
+    told = ((await sets.folder("a@1", b"module==1", HERE)) / "variables").read_text()
+    assert {"UV_DEFAULT_INDEX=a", "https_proxy=b"} <= set(told.splitlines())
+    assert "sk-1" not in told
+
+
 async def test_a_failure_says_the_installers_last_words_and_leaves_nothing(
     sets: PackageSets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from services.executor.adapters.places import DirectoryPlaces, mount
 from services.executor.ports.place import AttemptPlace, PlaceRequest
+from tests.unit.services.drivers.test_removal import nest
 from tests.unit.services.executor.adapters.places.conftest import Blobs
-from tests.unit.services.executor.adapters.places.test_removal import nest
 from theory.core.cid import Cid
 from theory.core.errors import Invalid, NotFound
 from theory.core.secret import Secret
@@ -19,7 +19,11 @@ CANARY = "sk-canary-4711"
 
 
 def _request(
-    *inputs: tuple[str, Cid], name: str = NAME, secrets: dict[str, str] | None = None, max_bytes: int = 100_000
+    *inputs: tuple[str, Cid],
+    name: str = NAME,
+    secrets: dict[str, str] | None = None,
+    max_bytes: int = 100_000,
+    volumes: dict[str, str] | None = None,
 ) -> PlaceRequest:
     return PlaceRequest(
         name,
@@ -27,6 +31,7 @@ def _request(
         {each: Secret(each, value) for each, value in (secrets or {}).items()},
         max_output_bytes=max_bytes,
         max_output_files=10,
+        volumes=volumes or {},
     )
 
 
@@ -42,6 +47,16 @@ async def test_a_place_holds_world_context_and_an_empty_output(places: Directory
     assert (place.directory / "entrypoint.sh").stat().st_mode & 0o777 == 0o555
     assert list((place.directory / "run").iterdir()) == []
     assert await _collected(places, place) == {}
+
+
+async def test_a_volume_is_reached_through_the_place_and_outlives_it(places: DirectoryPlaces, tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    (volume / "folder").mkdir(parents=True)
+    place = await places.prepare(_request(volumes={"shared": str(volume)}), b"{}")
+    (place.directory / "volumes" / "shared" / "folder" / "file").write_bytes(b"kept")
+    await places.remove(place.name)
+    assert not place.directory.exists()
+    assert (volume / "folder" / "file").read_bytes() == b"kept"
 
 
 async def test_only_the_owner_of_the_executor_can_look_into_places(places: DirectoryPlaces) -> None:

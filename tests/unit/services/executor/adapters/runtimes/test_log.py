@@ -2,8 +2,8 @@
 
 import base64
 import json
-import urllib.parse
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -11,7 +11,7 @@ from services.executor.adapters.places.marker import Marker
 from services.executor.adapters.places.tree import TreeLimits
 from services.executor.adapters.runtimes.log import WITHHELD, LogTail, secrets_of
 
-SECRET = 'sk-"canary"/é 1'
+SECRET = 'sk-"canary"/é?>~? 1'
 
 
 def _told(data: bytes, *secrets: str) -> str:
@@ -47,11 +47,18 @@ def test_what_is_no_text_is_told_as_well_as_can_be() -> None:
     [
         SECRET,
         SECRET.encode().hex(),
-        urllib.parse.quote(SECRET, safe=""),
+        SECRET.encode().hex().upper(),
+        quote(SECRET, safe=""),
+        quote(SECRET, safe="").lower(),
+        "".join(f"%{each:02x}" for each in SECRET.encode()),
         json.dumps(SECRET)[1:-1],
+        json.dumps(SECRET, ensure_ascii=False)[1:-1],
+        "".join(f"\\u{ord(each):04X}" for each in SECRET),
         base64.b64encode(SECRET.encode()).decode(),
         base64.b64encode(b"user:" + SECRET.encode() + b"@host").decode(),
         base64.b64encode(b"k=" + SECRET.encode() + b";").decode(),
+        base64.urlsafe_b64encode(b"user:" + SECRET.encode() + b"@host").decode(),
+        base64.encodebytes(b"user:" + bytes(40) + SECRET.encode() + b"@host").decode(),
     ],
 )
 def test_a_secret_is_blotted_out_in_every_form(form: str) -> None:
@@ -67,6 +74,31 @@ def test_a_secret_at_the_cut_is_blotted_out_too() -> None:
     for extra in range(len(SECRET) + 2):
         told = _told(SECRET.encode() + b"x" * (16 * 1024 - extra), SECRET)
         assert SECRET[-5:] not in told
+
+
+def test_an_encoded_secret_at_the_cut_is_blotted_out_too() -> None:
+    for form in (SECRET.encode(), SECRET.encode().hex().encode(), quote(SECRET, safe="").encode()):
+        lines = b"\n".join([form] * 3)
+        for cut in range(len(form) + 1):
+            first, *others = _told(lines[cut:], SECRET).split("\n")
+            assert first == "***" or len(first) < 4
+            assert set(others) == {"***"}
+
+
+def test_a_secret_in_other_case_is_blotted_out_too() -> None:
+    assert _told(b"KEY=TopSecret key=topsecret", "topSecret") == "KEY=*** key=***"
+
+
+def test_two_secrets_side_by_side_are_blotted_out_each() -> None:
+    assert _told(b"one=first two=second\nfirst\nsecond\n", "first", "second") == "one=*** two=***\n***\n***\n"
+
+
+def test_of_secrets_within_each_other_all_is_blotted_out() -> None:
+    assert _told(b"a abcdefgh b", "abcdef", "cdefgh", "bcde") == "a *** b"
+
+
+def test_a_secret_of_several_lines_is_found_however_they_end() -> None:
+    assert _told(b"-- key\r\nline one\r\nline two\r\n--", "line one\nline two\n") == "-- key\r\n***\r\n--"
 
 
 def test_a_value_of_a_few_letters_is_not_searched_for() -> None:

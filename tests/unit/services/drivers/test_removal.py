@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from services.executor.adapters.places import mount, removal
-from services.executor.adapters.places.removal import remove_tree
+from services.drivers import removal
+from services.drivers.removal import remove_tree
+from services.executor.adapters.places import mount
 
 
 def nest(root: Path, levels: int) -> None:
