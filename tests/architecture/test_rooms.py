@@ -43,8 +43,15 @@ def _room_known(path: Path) -> bool:
 
 
 def test_only_data_stands_beside_the_rooms() -> None:
-    beside = {path.parts[1:3] for path in tree.files() if path.parts[0] == "services" and path.suffix != ".py"}
+    others = [path for path in tree.files() if path.parts[0] == "services" and path.suffix not in {".py", ".lua"}]
+    beside = {path.parts[1:3] for path in others}
     assert {each for each in beside if len(each) == 2 and "." not in each[1]} <= DATA
+
+
+def test_a_script_stands_beside_the_adapter_that_runs_it() -> None:
+    folders = {path.parent for path in tree.files() if path.parts[0] == "services" and path.suffix == ".lua"}
+    assert {folder.name for folder in folders} == {"redis", "redis_streams"}
+    assert all("adapters" in folder.parts or folder.parts[1] == "drivers" for folder in folders)
 
 
 def test_the_library_has_six_floors() -> None:

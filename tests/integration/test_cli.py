@@ -189,6 +189,24 @@ async def test_messages_are_published_consumed_given_back_and_acknowledged(theor
     assert (await theory("queue", "ack", "p-1", "work", second["receipt_handle"])).code == 1
 
 
+async def test_a_dead_letter_is_seen_counted_and_brought_back(theory: Command) -> None:
+    assert (await theory.ok("queue", "stats", "p-1")).out == "nothing was published\n"
+    await theory.ok("queue", "publish", "p-1", "work", "hello", "--max-receives", "1")
+    (message,) = (await theory.ok("queue", "consume", "p-1", "work", "--wait", "5", "--json")).document["messages"]
+    await theory.ok("queue", "nack", "p-1", "work", message["receipt_handle"])
+    assert "no message is visible" in (await theory.ok("queue", "consume", "p-1", "work")).out
+    assert (await theory.ok("queue", "stats", "p-1")).out.splitlines() == [
+        "topic  visible  hidden  delayed  dead",
+        "work         0       0        0     1",
+    ]
+    (dead,) = (await theory.ok("queue", "consume", "p-1", "work", "--dead", "--json")).document["messages"]
+    assert dead["value"] == "hello"
+    await theory.ok("queue", "redrive", "p-1", "work", dead["receipt_handle"])
+    assert "no dead letter is visible" in (await theory.ok("queue", "consume", "p-1", "work", "--dead")).out
+    (again,) = (await theory.ok("queue", "consume", "p-1", "work", "--json")).document["messages"]
+    assert (again["message_id"], again["receive_count"]) == (message["message_id"], 1)
+
+
 async def test_events_receipts_and_heads_are_shown(theory: Command) -> None:
     theory.installation.runtime.scripts["upper.0"] = Act(outputs={}, reported=0)
     await theory.ok("run", "plan.yaml")

@@ -9,6 +9,8 @@ from theory.cli.failures import EXIT_CODES, Usage
 
 CHECKS = ("versions", "home", "services", "runtimes", "engine")
 """What the doctor looks at."""
+PRIMITIVES = ("kv", "queue", "secret", "volume", "artifacts", "ledger", "registry", "executor")
+"""What has promises that a server can be held to."""
 SPEC_KINDS = ("tools", "schemas", "prompts", "policies", "predicates")
 ASSIGNMENT = "NAME=TEXT, or NAME:=JSON for what is no text"
 
@@ -196,14 +198,21 @@ def _queue(parser: argparse.ArgumentParser) -> None:
     publish = noun.verb("publish", "add a message to a topic and print its id", *place, ("BODY", _BYTES))
     publish.add_argument("--key", metavar="KEY", help="publish it once, however often this is repeated (10 minutes)")
     publish.add_argument("--delay", type=int, default=0, metavar="S", help="seconds until it becomes visible")
+    most = "after N deliveries without an ack it is a dead letter; the first publish to a topic says so for all"
+    publish.add_argument("--max-receives", type=int, metavar="N", help=most)
     consume = noun.verb("consume", "hand out visible messages and hide them for a while", *place)
     consume.add_argument("--max", type=int, default=1, metavar="N", help="how many at most, 1 to 30 (default: 1)")
     consume.add_argument("--visibility", type=int, default=30, metavar="S", help="seconds to hide them (default: 30)")
+    consume.add_argument("--wait", type=int, default=0, metavar="S", help="wait for a message, up to 20 s (default: 0)")
+    consume.add_argument("--dead", action="store_true", help="the topic's dead letters instead")
     handles: dict[str, Any] = {"metavar": "HANDLE", "nargs": "+", "help": "as consume printed it"}
     noun.verb("ack", "take delivered messages out of the queue", *place).add_argument("handles", **handles)
     nack = noun.verb("nack", "give delivered messages back", *place)
     nack.add_argument("handles", **handles)
     nack.add_argument("--delay", type=int, default=0, metavar="S", help="seconds until they become visible")
+    redrive = noun.verb("redrive", "bring dead letters back to their topic", *place)
+    redrive.add_argument("handles", metavar="HANDLE", nargs="+", help="as consume --dead printed it")
+    noun.verb("stats", "count the messages of a plan, topic by topic", place[0])
 
 
 def _up(parser: argparse.ArgumentParser) -> None:
@@ -248,6 +257,53 @@ def _secrets(parser: argparse.ArgumentParser) -> None:
     check.add_argument("names", metavar="NAME", nargs="+")
 
 
+def _conformance(parser: argparse.ArgumentParser) -> None:
+    parser.description = """\
+Holds a server, at whatever address and in whatever language, to every promise of a primitive, and says
+which it kept, which it broke and why, and which were skipped because it does not claim what they need.
+
+Names are fresh: nothing of other users is touched. Cases wait for the server's clock by sleeping. They
+speak in the roles whose tokens the key in --home makes; without that key, as whoever comes without one."""
+    parser.epilog = """examples:
+  theory conformance kv unix:///run/theory/theory.sock --home /run/theory
+  theory conformance queue grpc://127.0.0.1:7800 --only 'a_delayed*' --json
+  theory conformance queue --list
+
+exit codes:
+  0  every promise that was run is kept
+  1  nothing was proven: every promise was skipped
+  2  the command is wrong
+  3  the server does not answer, or does not know the caller
+  4  a promise is broken"""
+    known = ", ".join(PRIMITIVES)
+    parser.add_argument("primitive", metavar="PRIMITIVE", nargs="?", type=_primitive, help=f"one of {known}")
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="unix:///path or grpc://host:port")
+    parser.add_argument("--list", action="store_true", help="say what is promised, and ask no server")
+    names: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME"}
+    parser.add_argument("--only", **names, help="run this promise; * and ? stand for others")
+    parser.add_argument("--skip", **names, help="leave this promise out")
+    parser.add_argument("--jobs", type=_positive, default=4, metavar="N", help="run so many at once (default: 4)")
+    parser.add_argument(
+        "--timeout", type=_positive, default=60, metavar="S", help="seconds that one may take (default: 60)"
+    )
+    parser.set_defaults(run="conformance.conformance")
+
+
+def _primitive(text: str) -> str:
+    # `choices` would refuse that none is given.
+    if text not in PRIMITIVES:
+        message = f"there is no primitive '{text}', but {', '.join(PRIMITIVES)}"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        message = f"'{text}' is not a whole number above 0"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
 GROUPS: Mapping[str, Mapping[str, Verb]] = {
     "plans": {
         "run": Verb("submit a plan, follow it, and say what came out", _run),
@@ -268,6 +324,7 @@ GROUPS: Mapping[str, Mapping[str, Verb]] = {
         "doctor": Verb("say what works, what does not, and what to do", _doctor),
         "registry": Verb("publish and show specs", _registry),
         "secrets": Verb("tell whether secrets have values", _secrets),
+        "conformance": Verb("hold a server to what is promised", _conformance),
     },
 }
 VERBS = {name: verb for group in GROUPS.values() for name, verb in group.items()}

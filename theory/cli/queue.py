@@ -1,6 +1,7 @@
 """`theory queue`: a plan's messages."""
 
 import argparse
+from dataclasses import asdict
 
 from theory.cli.failures import OK
 from theory.cli.kv import given_bytes, preview, value_document
@@ -16,7 +17,8 @@ async def publish(session: Session, options: argparse.Namespace) -> int:
     item = QueuePublish(given_bytes(options.body), options.key, options.delay)
     async with session.connect() as theory:
         plan_id = await plan_named(theory, options.plan)
-        (published,) = unwrapped(await theory.queue.publish_many(plan_id.text, options.topic, [item]))
+        asked = theory.queue.publish_many(plan_id.text, options.topic, [item], max_receives=options.max_receives)
+        (published,) = unwrapped(await asked)
     session.output.line(published.message_id, " (known by its key, nothing added)" if published.duplicate else "")
     session.output.document({"message_id": published.message_id, "duplicate": published.duplicate})
     return OK
@@ -27,7 +29,12 @@ async def consume(session: Session, options: argparse.Namespace) -> int:
     async with session.connect() as theory:
         plan_id = await plan_named(theory, options.plan)
         messages = await theory.queue.consume(
-            plan_id=plan_id.text, topic=options.topic, max_messages=options.max, visibility_timeout_s=options.visibility
+            plan_id=plan_id.text,
+            topic=options.topic,
+            max_messages=options.max,
+            visibility_timeout_s=options.visibility,
+            wait_s=options.wait,
+            dead_letters=options.dead,
         )
     rows = [
         (moment(each.publish_time), str(each.receive_count), each.receipt_handle, preview(each.body))
@@ -35,7 +42,7 @@ async def consume(session: Session, options: argparse.Namespace) -> int:
     ]
     session.output.table(rows, ["published", ">received", "handle", "body"])
     if not messages:
-        session.output.line("no message is visible")
+        session.output.line("no dead letter is visible" if options.dead else "no message is visible")
     session.output.document(
         {
             "messages": [
@@ -69,4 +76,26 @@ async def nack(session: Session, options: argparse.Namespace) -> int:
         plan_id = await plan_named(theory, options.plan)
         unwrapped(await theory.queue.nack_many(plan_id.text, options.topic, items))
     session.output.document({"given_back": options.handles})
+    return OK
+
+
+async def redrive(session: Session, options: argparse.Namespace) -> int:
+    """Bring dead letters back to their topic."""
+    async with session.connect() as theory:
+        plan_id = await plan_named(theory, options.plan)
+        unwrapped(await theory.queue.redrive_many(plan_id.text, options.topic, options.handles))
+    session.output.document({"brought_back": options.handles})
+    return OK
+
+
+async def stats(session: Session, options: argparse.Namespace) -> int:
+    """Count the messages of a plan."""
+    async with session.connect() as theory:
+        plan_id = await plan_named(theory, options.plan)
+        topics = await theory.queue.stats(plan_id.text)
+    rows = [(each.topic, str(each.visible), str(each.hidden), str(each.delayed), str(each.dead)) for each in topics]
+    session.output.table(rows, ["topic", ">visible", ">hidden", ">delayed", ">dead"])
+    if not topics:
+        session.output.line("nothing was published")
+    session.output.document({"plan_id": plan_id.text, "topics": [asdict(each) for each in topics]})
     return OK

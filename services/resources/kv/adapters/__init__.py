@@ -9,6 +9,11 @@ from services.resources.kv.ports import KVQuotas, KVStore
 
 MODULE_BY_SCHEME: Mapping[str, str] = {
     "memory": "services.resources.kv.adapters.memory",
+    "modal": "services.resources.kv.adapters.modal",
+    "postgresql": "services.resources.kv.adapters.sql",
+    "redis": "services.resources.kv.adapters.redis",
+    "redis+unix": "services.resources.kv.adapters.redis",
+    "rediss": "services.resources.kv.adapters.redis",
     "sqlite": "services.resources.kv.adapters.sql",
 }
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from blake3 import blake3
 
+from services.resources.kv.adapters import refusals
+from services.resources.kv.ports import KVQuotas
 from theory.core import jcs
 from theory.core.adapters import KVIncr
 from theory.core.errors import AlreadyExists, NotReady, OutOfRange, TheoryError
@@ -37,17 +39,31 @@ def digest(items: Iterable[KVIncr]) -> bytes:
 
 def pack(answers: Iterable[int | TheoryError]) -> str:
     """The answers as text, to be remembered beside their effect."""
-    return " ".join(each.reason if isinstance(each, TheoryError) else str(each) for each in answers)
+    return " ".join(_word(each) if isinstance(each, TheoryError) else str(each) for each in answers)
 
 
 def unpack(text: str) -> list[int | TheoryError]:
     """What `pack` was given."""
-    return [_ERROR_BY_REASON[each]() if each in _ERROR_BY_REASON else int(each) for each in text.split()]
+    return [_error(each) if each[0].isalpha() else int(each) for each in text.split()]
 
 
 def taken(request_id: str) -> AlreadyExists:
     """The error for a request id that came with other additions before."""
     return AlreadyExists("REQUEST_ID_TAKEN", "the request id was used with other items", request_id=request_id)
+
+
+def _word(error: TheoryError) -> str:
+    return ":".join((error.reason, *error.metadata.values()))
+
+
+def _error(word: str) -> TheoryError:
+    reason, *facts = word.split(":")
+    if reason == "QUOTA_EXCEEDED":
+        quota, limit = facts
+        if quota == "keys":
+            return refusals.too_many_keys(KVQuotas(keys=int(limit)))
+        return refusals.too_many_bytes(KVQuotas(size_bytes=int(limit)))
+    return _ERROR_BY_REASON[reason]()
 
 
 def _not_integer() -> NotReady:

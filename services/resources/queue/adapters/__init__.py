@@ -9,7 +9,16 @@ from services.resources.queue.ports import QueueQuotas, QueueStore
 
 MODULE_BY_SCHEME: Mapping[str, str] = {
     "memory": "services.resources.queue.adapters.memory",
+    "modal": "services.resources.queue.adapters.modal",
+    "postgresql": "services.resources.queue.adapters.sql",
+    "redis": "services.resources.queue.adapters.redis",
+    "redis+unix": "services.resources.queue.adapters.redis",
+    "redis-streams": "services.resources.queue.adapters.redis_streams",
+    "redis-streams+unix": "services.resources.queue.adapters.redis_streams",
+    "rediss": "services.resources.queue.adapters.redis",
+    "rediss-streams": "services.resources.queue.adapters.redis_streams",
     "sqlite": "services.resources.queue.adapters.sql",
+    "sqs": "services.resources.queue.adapters.sqs",
 }
 
 

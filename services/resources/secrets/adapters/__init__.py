@@ -8,8 +8,10 @@ from services.drivers.opening import Opening
 from services.resources.secrets.ports import SecretSource
 
 MODULE_BY_SCHEME: Mapping[str, str] = {
+    "aws-secrets": "services.resources.secrets.adapters.aws",
     "dotenv": "services.resources.secrets.adapters.dotenv",
     "env": "services.resources.secrets.adapters.env",
+    "modal": "services.resources.secrets.adapters.modal",
 }
 
 

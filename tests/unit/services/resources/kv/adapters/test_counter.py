@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.resources.kv.adapters import counter
+from services.resources.kv.adapters import counter, refusals
+from services.resources.kv.ports import KVQuotas
 from theory.core.adapters import KVIncr
 from theory.core.errors import NotReady, OutOfRange
 
@@ -34,6 +35,7 @@ def test_a_sum_outside_int64_is_refused(value: bytes, by: int) -> None:
 
 def test_remembered_answers_read_as_they_were() -> None:
     answers = [INT64_MAX, counter.add(b"x", 1), -1, counter.add(b"9223372036854775807", 1)]
+    answers += [refusals.too_many_keys(KVQuotas(keys=7)), 0, refusals.too_many_bytes(KVQuotas(size_bytes=9))]
     assert repr(counter.unpack(counter.pack(answers))) == repr(answers)
 
 

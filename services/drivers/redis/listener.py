@@ -1,0 +1,81 @@
+"""Messages between replicas: a connection of its own that hears them, for as long as the server is there."""
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import AsyncIterator, Callable
+from typing import TypeAlias
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
+
+from services.drivers.redis.address import Address
+from theory.core.clock import Clock
+from theory.core.secret import Secret
+
+Hear: TypeAlias = Callable[[bytes], None]
+
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Listener:
+    """Calls whoever subscribed to a channel. What is said while the server is away is not heard: hints, no facts."""
+
+    def __init__(self, address: Address, secret: Secret | None, clock: Clock) -> None:
+        self._address = address
+        self._secret = secret
+        self._clock = clock
+        self._hear_by_channel: dict[bytes, Hear] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def subscribe(self, channel: str, hear: Hear) -> None:
+        """Call `hear` with each message, from `start` on. Called before it, once for a channel."""
+        self._hear_by_channel[channel.encode()] = hear
+
+    def start(self) -> None:
+        """Begin to listen, where anybody subscribed."""
+        if self._task is None and self._hear_by_channel:
+            self._task = asyncio.create_task(self._run(), name="redis.listener")
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                async with self._subscribed() as connection:
+                    pause_s = _FIRST_PAUSE_S
+                    while True:
+                        self._hear(await connection.read_response(disable_decoding=True, timeout=math.inf))
+            except (RedisError, OSError) as error:
+                _log.info("redis.deaf", extra={"theory_fields": {"why": repr(error), "pause_s": pause_s}})
+            await self._clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    @contextlib.asynccontextmanager
+    async def _subscribed(self) -> AsyncIterator[AbstractConnection]:
+        connection = await self._address.connect(self._secret)
+        try:
+            await connection.send_command("SUBSCRIBE", *self._hear_by_channel)
+            yield connection
+        finally:
+            await connection.disconnect(nowait=True)
+
+    def _hear(self, told: tuple[bytes, bytes, bytes]) -> None:
+        kind, channel, said = told
+        if kind != b"message":  # that we subscribed
+            return
+        try:
+            self._hear_by_channel[channel](said)
+        except Exception:  # noqa: BLE001 - the next message is worth hearing
+            _log.exception("redis.unheard")
