@@ -43,6 +43,7 @@ check: setup  ## what needs no running code: style, types, import contracts, pro
 	  else echo "buf breaking: no api/v1.* tag yet, nothing is promised"; fi
 	$(BIN)/python -m deploy.reference --check
 	$(BIN)/python -m tests.docs_drift
+	$(BIN)/python -m tests.conformance --check
 
 fmt: setup  ## write what check would demand of format
 	$(BIN)/ruff check --fix-only --quiet .

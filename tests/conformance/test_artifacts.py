@@ -2,7 +2,7 @@
 
 import contextlib
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,26 +11,23 @@ from services.artifacts.adapters.bindings import MODULE_BY_SCHEME as BINDINGS
 from services.artifacts.adapters.blobs import MODULE_BY_SCHEME as BLOBS
 from services.artifacts.assembly import assemble
 from services.artifacts.config import ArtifactsConfig
-from services.ledger import assembly as ledger
-from services.ledger.config import LedgerConfig
 from tests import backends
+from tests.conformance.harness import Harness, adapters_of
+from tests.conformance.held import Held
 from theory.core.cid import Cid
-from theory.core.clock import FakeClock
 from theory.core.errors import Exhausted
 from theory.core.world_path import WorldName, WorldPath
 from theory.sdk.artifacts import ArtifactPut, ArtifactsClient
-from theory.testing.case import Case, Target, cases_in
-from theory.testing.cases import artifacts, bindings, blobs
-from theory.wire.identity import ServiceKeys
+from theory.testing.case import Case
 from theory.wire.server import running
 
-CASES = [each for module in (blobs, artifacts, bindings) for each in cases_in(module)]
-PAIRS = [("memory", "memory"), ("file", "sqlite")]
+PRIMITIVE = "artifacts"
 
 
 def test_every_adapter_is_in_a_pair() -> None:
-    assert {blob for blob, _ in PAIRS} == set(BLOBS)
-    assert {binding for _, binding in PAIRS} == set(BINDINGS)
+    blobs, bindings = zip(*(each.split("-") for each in adapters_of(PRIMITIVE)), strict=True)
+    assert set(blobs) == set(BLOBS)
+    assert set(bindings) == set(BINDINGS)
 
 
 @pytest.fixture
@@ -46,35 +43,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-@pytest.fixture(params=PAIRS, ids="-".join)
-async def target(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Target]:
-    blob, binding = request.param
-    url = f"unix://{tmp_path}/theory.sock"
-    config = ArtifactsConfig.load(
-        {
-            "home": tmp_path,
-            "ledger_url": url,
-            "blobs_url": {"memory": "memory:", "file": f"file://{tmp_path}/blobs"}[blob],
-            "database_url": {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/artifacts.db"}[binding],
-        }
-    )
-    clock = FakeClock()
-
-    async def advance(s: float) -> None:
-        clock.advance(s)
-
-    units = [
-        await ledger.assemble(LedgerConfig.load({"home": tmp_path, "database_url": "memory:"})),
-        await assemble(config, clock=clock),
-    ]
-    async with running(units, url=url, keys=ServiceKeys.load_or_create(tmp_path)) as server:
-        yield Target(server.channel, frozenset({"LEDGER", "CLOCK"}), advance)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_promise(case: Case, target: Target) -> None:
-    assert not case.missing(target)
-    await case.check(target)
+def test_promise(adapter: str, case: Case, held: Held, harness: Harness) -> None:
+    held.require(PRIMITIVE, adapter, case, harness)
 
 
 async def test_a_full_disk_refuses_whole_items_and_goes_on_once_there_is_room(small_disk: Path, tmp_path: Path) -> None:

@@ -1,23 +1,11 @@
 """Every store of keys keeps every promise, over a socket."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from tests.conformance.harness import Harness
+from tests.conformance.held import Held
+from theory.testing.case import Case
 
-import pytest
-
-from services.resources.kv.adapters import MODULE_BY_SCHEME
-from tests.conformance.resources_target import resources_target, url_of
-from theory.testing.case import Case, Target, cases_in
-from theory.testing.cases import kv
+PRIMITIVE = "kv"
 
 
-@pytest.fixture(params=sorted(MODULE_BY_SCHEME))
-async def target(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Target]:
-    async with resources_target(tmp_path, kv_url=url_of(request.param, tmp_path), queue_url="memory:") as made:
-        yield made
-
-
-@pytest.mark.parametrize("case", list(cases_in(kv)), ids=lambda case: case.name)
-async def test_promise(case: Case, target: Target) -> None:
-    assert not case.missing(target)
-    await case.check(target)
+def test_promise(adapter: str, case: Case, held: Held, harness: Harness) -> None:
+    held.require(PRIMITIVE, adapter, case, harness)

@@ -11,9 +11,10 @@ import pytest
 
 from services.ledger import assembly as ledger_assembly
 from services.ledger.config import LedgerConfig
-from services.registry.adapters import MODULE_BY_SCHEME
 from services.registry.assembly import assemble
 from services.registry.config import RegistryConfig
+from tests.conformance.harness import Harness
+from tests.conformance.held import Held
 from theory.core.chain import Event
 from theory.core.errors import AlreadyExists, Corrupt
 from theory.core.jcs import JSON
@@ -21,26 +22,15 @@ from theory.core.refs import Ref, SpecKind
 from theory.core.registry import Published, Spec, SpecDraft
 from theory.sdk.ledger import LedgerClient
 from theory.sdk.registry import RegistryClient
-from theory.testing.case import Case, Target, cases_in
-from theory.testing.cases import registry, snapshot
+from theory.testing.case import Case
 from theory.wire.identity import ServiceKeys
 from theory.wire.server import running
 
-CASES = [each for module in (registry, snapshot) for each in cases_in(module)]
+PRIMITIVE = "registry"
 
 
-@pytest.fixture(params=sorted(MODULE_BY_SCHEME))
-async def target(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Target]:
-    url = {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path}/registry.db"}[request.param]
-    unit = await assemble(RegistryConfig.load({"home": tmp_path, "database_url": url}))
-    async with running([unit]) as server:
-        yield Target(server.channel)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_promise(case: Case, target: Target) -> None:
-    assert not case.missing(target)
-    await case.check(target)
+def test_promise(adapter: str, case: Case, held: Held, harness: Harness) -> None:
+    held.require(PRIMITIVE, adapter, case, harness)
 
 
 @asynccontextmanager

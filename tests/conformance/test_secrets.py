@@ -1,43 +1,30 @@
-"""Every source of secrets keeps every promise, over a socket."""
+"""Every source of secrets keeps every promise, over a socket, and says no value aloud."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from services.resources.secrets.adapters import MODULE_BY_SCHEME
-from tests.conformance.resources_target import resources_target
-from theory.testing.case import Case, Target, cases_in
-from theory.testing.cases import secrets
+from tests.conformance.harness import Harness, adapters_of, target_of
+from tests.conformance.held import Held
+from theory.testing.case import Case
+from theory.testing.cases.secrets import SEEDED
+from theory.testing.primitives import cases_of
+from theory.testing.runner import run
+
+PRIMITIVE = "secret"
 
 
-def seeded(scheme: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An address for any scheme of the table, with the values of the cases behind it."""
-    if scheme == "env":
-        for name, value in secrets.SEEDED.items():
-            monkeypatch.setenv(f"CASE_{name}", value)
-        return "env:CASE_"
-    assert scheme == "dotenv"
-    file = home / "secrets.env"
-    file.touch(mode=0o600)
-    file.write_text("".join(f"{name}='{value}'\n" for name, value in secrets.SEEDED.items()))
-    return f"dotenv:{file}"
+def test_promise(adapter: str, case: Case, held: Held, harness: Harness) -> None:
+    held.require(PRIMITIVE, adapter, case, harness)
 
 
-@pytest.fixture(params=sorted(MODULE_BY_SCHEME))
-async def target(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Target]:
-    url = seeded(request.param, tmp_path, monkeypatch)
-    stores = {"kv_url": "memory:", "queue_url": "memory:"}
-    async with resources_target(tmp_path, "SEEDED_SECRETS", secrets_url=url, **stores) as made:
-        yield made
+@pytest.mark.parametrize("source", adapters_of(PRIMITIVE))
+def test_no_value_reaches_a_log(source: str, harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    async def speak() -> None:
+        async with target_of(PRIMITIVE, source, harness) as target:
+            assert (await run(cases_of(PRIMITIVE), target)).ok
 
-
-@pytest.mark.parametrize("case", list(cases_in(secrets)), ids=lambda case: case.name)
-async def test_promise(case: Case, target: Target, caplog: pytest.LogCaptureFixture) -> None:
-    assert not case.missing(target)
     with caplog.at_level(logging.DEBUG):
-        await case.check(target)
-    assert not any(value in f"{record.__dict__!r}" for record in caplog.records for value in secrets.SEEDED.values())
+        asyncio.run(speak())
+    assert not [record for record in caplog.records for value in SEEDED.values() if value in f"{record.__dict__!r}"]

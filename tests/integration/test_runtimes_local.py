@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.resources.volumes.adapters import directory
 from tests import backends
 from tests.integration.workbench import (
     MIB,
@@ -21,6 +22,7 @@ from tests.integration.workbench import (
     until,
     words,
 )
+from tests.surroundings import opening
 from tests.unit.services.executor.adapters.runtimes.attempts import processor
 from theory.core.errors import NotReady, Unsupported
 from theory.core.receipt import AttemptOutcome
@@ -67,6 +69,27 @@ async def test_a_processor_that_succeeds(bench: Workbench) -> None:
     assert result.finished_at is not None
     assert result.started_at < result.finished_at
     assert await bench.written(place) == {"artifacts/outputs/step/b": b"HELLO"}
+
+
+async def test_two_containers_at_once_share_a_volume(bench: Workbench, tmp_path: Path) -> None:
+    """I-108: each sees what the other writes while both run, and nothing of it is output."""
+    store = await directory.open(f"file://{tmp_path}/volumes", opening())
+    for plan_id in (PLAN, "plan-2"):
+        await store.create(plan_id=plan_id, name="shared")
+    located = await store.locate(plan_id=PLAN, name="shared")
+    script = """
+    mine=$(cat world/artifacts/in/me); cd volumes; ls; echo "$mine" > "shared/$mine"
+    while [ "$(ls shared | wc -l)" -lt 2 ]; do sleep 0.05; done; cat shared/*; touch no 2> /dev/null || echo closed
+    """
+    places = [
+        await bench.place(f"step.{name}-a0", volumes={"shared": located}, inputs={"/artifacts/in/me": name.encode()})
+        for name in ("0", "1")
+    ]
+    results = await asyncio.gather(*(bench.invoke(scripted(script, timeout_s=30), place) for place in places))
+    assert [each.logs_tail for each in results] == ["shared\n0\n1\nclosed\n"] * 2
+    assert [each.outcome for each in results] == [AttemptOutcome.SUCCEEDED] * 2
+    assert [await bench.written(place) for place in places] == [{}, {}]
+    assert sorted(each.name for each in Path(located).iterdir()) == ["0", "1"]
 
 
 async def test_a_processor_that_fails(bench: Workbench) -> None:

@@ -85,6 +85,27 @@ run(main)
     }
 
 
+async def test_two_processors_at_once_share_a_volume(bench: Workbench, tmp_path: Path) -> None:
+    """I-108: each sees what the other writes while both run, and nothing of it is output."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    program = """
+import os, pathlib, time
+shared = pathlib.Path(os.environ["THEORY_WORK_DIR"], "volumes", "shared")
+mine = pathlib.Path.cwd().name
+(shared / mine).write_text(mine)
+while len(list(shared.iterdir())) < 2:
+    time.sleep(0.02)
+print(sorted(each.read_text() for each in shared.iterdir()))
+"""
+    spec = _spec(bench, program, timeout_s=20)
+    places = [await bench.place(f"step.{n}-a0", volumes={"shared": str(volume)}) for n in range(2)]
+    results = await asyncio.gather(*(bench.invoke(spec, place) for place in places))
+    assert [each.outcome for each in results] == [AttemptOutcome.SUCCEEDED] * 2
+    assert [each.logs_tail for each in results] == [f"['{PLAN}.step.0-a0', '{PLAN}.step.1-a0']\n"] * 2
+    assert [await bench.written(place) for place in places] == [{}, {}]
+
+
 async def test_a_processor_that_fails(bench: Workbench) -> None:
     result = await bench.invoke(_spec(bench, "import sys\nprint('out')\nsys.exit('why')\n"))
     assert (result.outcome, result.exit_code) == (AttemptOutcome.FAILED, 1)

@@ -14,12 +14,14 @@ from theory.core.errors import Invalid, TheoryError, shown
 from theory.sdk import sendable
 from theory.sdk.places import PlaceCoalescer
 from theory.sdk.rpc import answers, features_of, fitting, outcomes
+from theory.sdk.sharing import shared_out
 from theory.wire.channel import call
 
 MAX_ITEMS = 100
 MAX_BATCH_BYTES = 6 * 1024 * 1024
 
 _ITEM_BYTES = 256
+_MAX_MESSAGES = 30
 _BOUNDS_OF_DELAY = {"min": "0", "max": "43200"}
 _BOUNDS_OF_VISIBILITY = {"min": "1", "max": "43200"}
 _BOUNDS_OF_MESSAGES = {"min": "1", "max": "30"}
@@ -30,6 +32,8 @@ _Place: TypeAlias = tuple[str, str]
 """Plan and topic."""
 _PublishPlace: TypeAlias = tuple[str, str, int | None]
 """Plan, topic and what is said of its `max_receives`."""
+_ConsumePlace: TypeAlias = tuple[str, str, int, bool]
+"""Plan, topic, visibility timeout, and whether dead letters are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,8 @@ class QueueCapabilities:
 class QueueClient:
     """`theory.core.adapters.QueueAdapter` over the wire. Raises only `TheoryError`, or `TimeoutError`.
 
-    Single calls of one turn of the event loop, for one topic, make one RPC; a consume is one by itself. The batch forms
-    take any number of items and send as many RPCs as they need, one after the other.
+    Single calls of one turn of the event loop, for one topic, make one RPC, consumes too; a consume that waits is one
+    by itself. The batch forms take any number of items and send as many RPCs as they need, one after the other.
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
@@ -65,6 +69,9 @@ class QueueClient:
             max_items=MAX_ITEMS,
             max_bytes=MAX_BATCH_BYTES,
             size_of=_size_of,
+        )
+        self._consume: PlaceCoalescer[_ConsumePlace, int, list[Message]] = PlaceCoalescer(
+            self._consume_together, max_items=_MAX_MESSAGES, max_bytes=_MAX_MESSAGES, size_of=lambda wanted: wanted
         )
         self._ack: PlaceCoalescer[_Place, str, None] = PlaceCoalescer(
             lambda place, items: self.ack_many(*place, items), max_items=MAX_ITEMS
@@ -138,15 +145,10 @@ class QueueClient:
             raise fault
         if wait_s not in sendable.INT32:
             raise Invalid("WAIT_INVALID", "a wait is out of range", **_BOUNDS_OF_WAIT)
-        request = queue_pb2.ConsumeRequest(
-            plan_id=plan_id,
-            topic=topic,
-            max_messages=max_messages,
-            visibility_timeout_s=visibility_timeout_s,
-            wait_s=wait_s,
-            dead_letters=dead_letters,
+        place = (plan_id, topic, visibility_timeout_s, dead_letters)
+        return await (
+            self._consume_sound(place, max_messages, wait_s) if wait_s else self._consume(place, max_messages)
         )
-        return [_message(each) for each in (await call(self._stub.Consume, request)).messages]
 
     async def ack(self, *, plan_id: str, topic: str, receipt_handle: str) -> None:
         """Take the message of this delivery out of the queue.
@@ -214,6 +216,23 @@ class QueueClient:
         """Forget every topic of the plan, and take none any more. For the executor's identity."""
         _require_place(plan_id, "")
         await call(self._stub.EndPlan, queue_pb2.QueueServiceEndPlanRequest(plan_id=plan_id))
+
+    async def _consume_together(
+        self, place: _ConsumePlace, wanted: Sequence[int]
+    ) -> Sequence[list[Message] | TheoryError]:
+        return shared_out(await self._consume_sound(place, sum(wanted), 0), wanted)
+
+    async def _consume_sound(self, place: _ConsumePlace, max_messages: int, wait_s: int) -> list[Message]:
+        plan_id, topic, visibility_timeout_s, dead_letters = place
+        request = queue_pb2.ConsumeRequest(
+            plan_id=plan_id,
+            topic=topic,
+            max_messages=max_messages,
+            visibility_timeout_s=visibility_timeout_s,
+            wait_s=wait_s,
+            dead_letters=dead_letters,
+        )
+        return [_message(each) for each in (await call(self._stub.Consume, request)).messages]
 
     async def _publish_sound(
         self, plan_id: str, topic: str, items: Sequence[QueuePublish], max_receives: int | None

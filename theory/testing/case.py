@@ -1,6 +1,7 @@
 """What a conformance case is, and the server it is held against. Importing this enrols nothing anywhere."""
 
 import itertools
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -12,6 +13,16 @@ from theory.core.ids import SystemIds
 from theory.wire.identity import Role
 
 _ALPHABET_BYTES = 4
+_CITATION = re.compile(r"\s*\(I-\d+(?:, I-\d+)*\)")
+_NUMBER = re.compile(r"\bI-(\d+)\b")
+
+
+class Lacking(Exception):
+    """A case found out on its way that the target lacks something: it is skipped, for this reason."""
+
+
+async def _answers() -> None:
+    """A target whose maker does not ask whether it still answers."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +30,15 @@ class Target:
     """A server under test: channels to it, what it says it can do, and names that nobody used before."""
 
     connect: Callable[[Role], grpc.aio.Channel]
-    """Opens, or returns, a channel with the identity of a role."""
+    """Opens, or returns, a channel with the identity of a role; raises `Lacking` where it cannot prove that role."""
     capabilities: frozenset[str] = frozenset()
     """What this server offers beyond the promises that everyone keeps."""
     advance: Callable[[float], Awaitable[None]] = SystemClock().sleep
     """Lets that many seconds of the server's clock pass: waits, unless the server has a clock to turn by hand."""
+    slack_s: int = 0
+    """How much later than promised this server may do what a clock decides."""
+    answers: Callable[[], Awaitable[None]] = _answers
+    """Returns where the server still answers; raises otherwise."""
     _run: str = field(default_factory=lambda: SystemIds().token_hex(_ALPHABET_BYTES))
     _count: Iterator[int] = field(default_factory=itertools.count)
 
@@ -56,6 +71,16 @@ class Case:
     def promise(self) -> str:
         """What is promised, in words; cites the number of its invariant."""
         return (self.check.__doc__ or "").strip()
+
+    @property
+    def sentence(self) -> str:
+        """What is promised, in one line, without the numbers."""
+        return _CITATION.sub("", " ".join(self.promise.partition("\n\n")[0].split()))
+
+    @property
+    def invariants(self) -> tuple[int, ...]:
+        """The numbers that it cites, in order."""
+        return tuple(sorted({int(number) for number in _NUMBER.findall(self.promise)}))
 
     def missing(self, target: Target) -> frozenset[str]:
         """The capabilities that `target` lacks for it."""

@@ -44,7 +44,7 @@ async def an_account_is_never_overdrawn(target: Target) -> None:
 
 @case()
 async def a_reservation_needs_an_account(target: Target) -> None:
-    """A claim that reserves is `NotFound` `BUDGET_UNKNOWN` without an account; one that reserves nothing needs none."""
+    """A claim that reserves is `NotFound` `BUDGET_UNKNOWN` without an account; one that does not needs none (I-57)."""
     plan = LedgerPlan(target)
     [refused_claim] = await plan.ledger.claim_many([plan.request(reserve=1)])
     refused(refused_claim, NotFound, "BUDGET_UNKNOWN")

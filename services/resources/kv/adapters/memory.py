@@ -50,6 +50,8 @@ class MemoryKV:
     def __init__(self, opening: Opening, quotas: KVQuotas) -> None:
         self._clock = opening.clock
         self._emit = opening.emit
+        # Counts begin anew with each process; the ledger, which outlives it, must not take them for repeats.
+        self._area = f"kv/{opening.ids.token_hex(4)}"
         self._quotas = quotas
         self._plans: dict[str, _Plan] = {}
         self._deadlines: list[tuple[datetime, str, str]] = []
@@ -180,7 +182,7 @@ class MemoryKV:
     def _tell(self, plan_id: str, plan: _Plan, now: datetime, changes: Sequence[Change]) -> None:
         if plan.event_every and changes:
             every, counted = plan.event_every, plan.changes
-            self._emit(sampled(plan_id, "kv", changes, counted=counted, every=every, ts=rfc3339(now)))
+            self._emit(sampled(plan_id, self._area, changes, counted=counted, every=every, ts=rfc3339(now)))
             plan.changes += len(changes)
 
     def _deadline(self, now: datetime, ttl_s: int | None, plan_id: str, key: str) -> datetime | None:

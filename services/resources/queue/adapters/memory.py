@@ -114,6 +114,8 @@ class MemoryQueue:
         self._clock = opening.clock
         self._ids = opening.ids
         self._emit = opening.emit
+        # Counts begin anew with each process; the ledger, which outlives it, must not take them for repeats.
+        self._area = f"queue/{opening.ids.token_hex(4)}"
         self._quotas = quotas
         self._plans: dict[str, _Plan] = {}
         self._forget: deque[tuple[datetime, str, tuple[str, str]]] = deque()
@@ -143,7 +145,8 @@ class MemoryQueue:
                 continue
             plan.messages += 1
             plan.size_bytes += len(item.body)
-            place.live.show(_Stored(message_id, item.body, now, now), now + timedelta(seconds=item.delay_s))
+            visible_time = now + timedelta(seconds=item.delay_s) if item.delay_s else now
+            place.live.show(_Stored(message_id, item.body, now, visible_time), visible_time)
             if key is not None:
                 plan.keys[key] = (message_id, now + KEY_KEPT)
                 self._forget.append((now + KEY_KEPT, plan_id, key))
@@ -284,7 +287,7 @@ class MemoryQueue:
     def _tell(self, plan_id: str, plan: _Plan, now: datetime, changes: Sequence[Change]) -> None:
         if plan.event_every and changes:
             every, counted = plan.event_every, plan.changes
-            self._emit(sampled(plan_id, "queue", changes, counted=counted, every=every, ts=rfc3339(now)))
+            self._emit(sampled(plan_id, self._area, changes, counted=counted, every=every, ts=rfc3339(now)))
             plan.changes += len(changes)
 
     def _sweep(self, now: datetime, items: int) -> None:

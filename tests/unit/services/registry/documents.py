@@ -48,7 +48,7 @@ POLICY: Mapping[str, Any] = {
     "retry": {"max_attempts": 3, "backoff_ms": [1000, 5000, 15000], "on": ["failed", "oom"]},
     "leases": {"default_ttl_s": 3600, "enable_path_leases": True},
     "rates": {"usd_micro_per_cpu_s": 11, "usd_micro_per_gb_s": 2},
-    "scratch": {"keep_s": 60},
+    "scratch": {"keep_s": 60, "events": "all", "queue_stats_s": 30},
 }
 PREDICATES: Mapping[str, Mapping[str, Any]] = {
     "budget.available@1": {

@@ -52,6 +52,35 @@ async def test_calls_of_one_turn_travel_together(queue: QueueClient, caplog: pyt
     assert served(caplog) == ["Publish", "Consume", "Extend", "Nack", "Ack"]
 
 
+async def test_consumes_of_one_turn_travel_together(queue: QueueClient, caplog: pytest.LogCaptureFixture) -> None:
+    await queue.publish_many("p", "t", [QueuePublish(str(idx).encode()) for idx in range(40)])
+    taken = await asyncio.gather(*(queue.consume(plan_id="p", topic="t", max_messages=1) for _ in range(42)))
+    assert served(caplog) == ["Publish", "Consume", "Consume", "Consume"]
+    assert sorted(map(len, taken)) == [0, 0, *([1] * 40)]
+    assert len({each.body for messages in taken for each in messages}) == 40
+
+
+async def test_consumes_that_differ_or_wait_travel_apart(queue: QueueClient, caplog: pytest.LogCaptureFixture) -> None:
+    await queue.publish_many("p", "t", [QueuePublish(b"")] * 4)
+    options = [(30, 0), (9, 0), (30, 1), (30, 1)]
+    taken = await asyncio.gather(
+        *(
+            queue.consume(plan_id="p", topic="t", visibility_timeout_s=timeout_s, wait_s=wait_s)
+            for timeout_s, wait_s in options
+        )
+    )
+    assert list(map(len, taken)) == [1, 1, 1, 1]
+    assert served(caplog) == ["Publish", *(["Consume"] * 4)]
+
+
+async def test_a_bad_consume_fails_its_caller_alone(queue: QueueClient) -> None:
+    await queue.publish(plan_id="p", topic="t", body=b"")
+    good, bad = await asyncio.gather(consumed(queue, 1), consumed(queue, 31), return_exceptions=True)
+    assert isinstance(good, list)
+    assert len(good) == 1
+    assert reason(bad) == "MAX_MESSAGES_INVALID"
+
+
 async def test_topics_travel_apart(queue: QueueClient, caplog: pytest.LogCaptureFixture) -> None:
     places = [("p", "t"), ("p", "u"), ("q", "t"), ("p", "t")]
     await asyncio.gather(*(queue.publish(plan_id=plan_id, topic=topic, body=b"") for plan_id, topic in places))
@@ -136,9 +165,10 @@ async def test_a_dead_letter_comes_back(queue: QueueClient) -> None:
 
 
 async def test_what_a_topic_was_made_with_travels_apart(queue: QueueClient, caplog: pytest.LogCaptureFixture) -> None:
+    await queue.publish(plan_id="p", topic="t", body=b"", max_receives=2)  # of two at once either may be the first
     asked = [queue.publish(plan_id="p", topic="t", body=b"", max_receives=most) for most in (2, None, 2)]
     await asyncio.gather(*asked)
-    assert served(caplog) == ["Publish", "Publish"]
+    assert served(caplog) == ["Publish", "Publish", "Publish"]
 
 
 @pytest.mark.parametrize("wait_s", [-1, 21, 1 << 31])

@@ -58,7 +58,7 @@ class ModalKV:
 
     kind = "modal"
     durable = True
-    features = frozenset({KVFeature.REQUEST_IDS, KVFeature.STABLE})
+    features = frozenset({KVFeature.REQUEST_IDS})
 
     def __init__(self, places: Places[Cells], requests: Requests, teller: Teller, opening: Opening) -> None:
         self._places = places

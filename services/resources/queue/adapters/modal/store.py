@@ -45,7 +45,6 @@ class ModalQueue:
             QueueFeature.IDEMPOTENCY_KEYS,
             QueueFeature.FENCED_HANDLES,
             QueueFeature.DEAD_LETTERS,
-            QueueFeature.STABLE,
         }
     )
     redelivery_slack_s = int(sweep.SWEEP_S) + sweep.SKEW_S + 1

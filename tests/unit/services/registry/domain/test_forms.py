@@ -157,6 +157,12 @@ def test_a_prompt_is_refused_by_field(path: str, value: object, field: str) -> N
         ("leases.enable_path_leases", "no", "leases.enable_path_leases"),
         ("rates.usd_micro_per_cpu_s", -1, "rates.usd_micro_per_cpu_s"),
         ("scratch.keep_s", -1, "scratch.keep_s"),
+        ("scratch.events", "some", "scratch.events"),
+        ("scratch.events", 1, "scratch.events"),
+        ("scratch.events", 1_000_001, "scratch.events"),
+        ("scratch.queue_stats_s", 0, "scratch.queue_stats_s"),
+        ("scratch.queue_stats_s", 3_601, "scratch.queue_stats_s"),
+        ("scratch.event", "all", "scratch.event"),
         ("timeout", 1, "timeout"),
     ],
 )
