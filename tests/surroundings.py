@@ -17,12 +17,14 @@ class Notes:
         self.appended: list[PlanEvent] = []
         self.emitted: list[PlanEvent] = []
         self.away: TheoryError | None = None
+        self._known: set[tuple[str, str]] = set()
 
     async def append(self, events: Sequence[PlanEvent]) -> Sequence[Appended | TheoryError]:
         if self.away is not None:
             raise self.away
         for each in events:
-            if each.event.event_id not in {known.event.event_id for known in self.appended}:
+            if (each.plan_id, each.event.event_id) not in self._known:
+                self._known.add((each.plan_id, each.event.event_id))
                 self.appended.append(each)
         return [Appended(idx, "0" * 64) for idx, _ in enumerate(events, 1)]
 

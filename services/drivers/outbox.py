@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     Integer,
@@ -20,17 +21,16 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert
 
+from services.drivers.events import FOR_EVER, Append
 from services.drivers.sql import Database
+from services.drivers.sql.statement import Rows, Statement
+from services.drivers.sql.words import insert_new, now_us, upsert
 from theory.core import jcs
 from theory.core.chain import NewEvent
 from theory.core.clock import Clock, until_set
-from theory.core.errors import AlreadyExists, Denied, Invalid, TheoryError
+from theory.core.errors import TheoryError
 from theory.core.ledger import Appended, PlanEvent
-
-Append: TypeAlias = Callable[[Sequence[PlanEvent]], Awaitable[Sequence[Appended | TheoryError]]]
-"""How the ledger takes events: one answer each, in order; raises where the call failed as a whole."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +38,11 @@ _BATCH = 500
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 30.0
 _LOOK_EVERY_S = 5.0
-_FOR_EVER = (Invalid, AlreadyExists, Denied)
 
 _OUTBOX = Table(
     "outbox",
     MetaData(),
-    Column("position", Integer, primary_key=True),
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("plan_id", Text, nullable=False),
     Column("event_id", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -51,14 +50,26 @@ _OUTBOX = Table(
     Column("body", LargeBinary, nullable=False),
     Column("refused", Text),
     UniqueConstraint("plan_id", "event_id"),
-    # A position is never given again: their order is the order in which events were enqueued.
+    # A position is never given again. Events of functions that hold a lock in common lie in the order of their commits.
     sqlite_autoincrement=True,
 )
+_TURN = Table(
+    "outbox_turn",
+    MetaData(),
+    Column("name", Text, primary_key=True),
+    Column("until_us", BigInteger, nullable=False),
+)
+_EVENTS = Rows(insert_new(_OUTBOX), ("plan_id", "event_id", "kind", "ts", "body"))
+_SET_TURN = Statement(upsert(_TURN))
+
+_LOCK = "outbox"
+_TURN_US = 30_000_000
 
 
 def add_to(metadata: MetaData) -> None:
-    """Make the outbox one of the tables of a service's database."""
-    _OUTBOX.to_metadata(metadata)
+    """Make the outbox a part of a service's database."""
+    for table in (_OUTBOX, _TURN):
+        table.to_metadata(metadata)
 
 
 def enqueue(connection: Connection, events: Iterable[PlanEvent]) -> None:
@@ -67,24 +78,20 @@ def enqueue(connection: Connection, events: Iterable[PlanEvent]) -> None:
     `Invalid` (`JSON_INVALID`) for a body that no chain takes: the effect is then refused with it.
     """
     rows = [
-        {
-            "plan_id": each.plan_id,
-            "event_id": each.event.event_id,
-            "kind": each.event.kind,
-            "ts": each.event.ts,
-            "body": jcs.canonical(dict(each.event.body), floats=False),
-        }
+        (each.plan_id, event.event_id, event.kind, event.ts, jcs.canonical(dict(event.body), floats=False))
         for each in events
+        for event in (each.event,)
     ]
     if rows:
-        connection.execute(insert(_OUTBOX).on_conflict_do_nothing(), rows)
+        _EVENTS.add(connection, rows)
 
 
 class Pump:
     """Carries what was enqueued to the ledger: in order, at least once, across crashes, for as long as it takes.
 
     The ledger keeps an `event_id` once, so a repeat after a crash changes nothing. An event that the ledger refuses for
-    ever stays in the table beside the reason, is logged, and holds up nobody.
+    ever stays in the table beside the reason, is logged, and holds up nobody. Where replicas share the database, one of
+    them carries at a time; the turn of one that crashed is over after half a minute.
     """
 
     def __init__(self, db: Database, append: Append, clock: Clock) -> None:
@@ -123,27 +130,52 @@ class Pump:
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 continue
             pause_s = _FIRST_PAUSE_S
-            if not carried:
+            if carried is None:
+                await self._clock.sleep(_FIRST_PAUSE_S)
+            elif not carried:
                 # A caller that is cancelled between its commit and its poke must not leave an event behind.
                 await until_set(self._poked, self._clock, _LOOK_EVERY_S)
 
-    async def _carry(self) -> bool:
-        """Whether anything left the outbox; raises where the ledger could not take it now."""
-        rows = await self._db.read(_waiting)
+    async def _carry(self) -> bool | None:
+        """Whether anything left the outbox, None where it is another's turn; raises where the ledger takes it not."""
+        rows = await (self._db.write(self._take, locks=[_LOCK]) if self._db.replicated else self._db.read(_waiting))
         if not rows:
-            return False
-        answers = await self._append([_event_of(row) for row in rows])
+            return None if rows is None else False
+        try:
+            answers = await self._append([_event_of(row) for row in rows])
+        except BaseException:
+            with contextlib.suppress(TheoryError):
+                await self._db.write(self._end_turn)
+            raise
         answered = list(zip(rows, answers, strict=True))
         done = [row.position for row, answer in answered if isinstance(answer, Appended)]
-        refused = {row.position: answer for row, answer in answered if isinstance(answer, _FOR_EVER)}
+        refused = {row.position: answer for row, answer in answered if isinstance(answer, FOR_EVER)}
         for position, error in refused.items():
             _log.error("outbox.refused", extra={"position": position, "reason": error.reason})
-        reasons = {position: error.reason for position, error in refused.items()}
-        await self._db.write(lambda connection: _settle(connection, done, reasons))
+
+        def settle(connection: Connection) -> None:
+            _settle(connection, done, {position: error.reason for position, error in refused.items()})
+            self._end_turn(connection)
+
+        await self._db.write(settle)
         for _, answer in answered:
-            if isinstance(answer, TheoryError) and not isinstance(answer, _FOR_EVER):
+            if isinstance(answer, TheoryError) and not isinstance(answer, FOR_EVER):
                 raise answer
         return True
+
+    def _take(self, connection: Connection) -> Sequence[Row[Any]] | None:
+        """What waits, and the turn to carry it; None where another one has the turn."""
+        now = now_us(connection, self._clock)
+        if (connection.scalar(select(_TURN.c.until_us)) or 0) > now:
+            return None
+        rows = _waiting(connection)
+        if rows:
+            _SET_TURN.run(connection, name=_LOCK, until_us=now + _TURN_US)
+        return rows
+
+    def _end_turn(self, connection: Connection) -> None:
+        if self._db.replicated:
+            _SET_TURN.run(connection, name=_LOCK, until_us=0)
 
 
 def _waiting(connection: Connection) -> Sequence[Row[Any]]:

@@ -1,6 +1,7 @@
 """What is SQLite's own: connections, transactions, and its errors in our words."""
 
 import sqlite3
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
 from theory.core.errors import Corrupt, Exhausted, Invalid, TheoryError, Unavailable
+from theory.core.secret import Secret
 
 _BUSY_TIMEOUT_MS = 10_000
 _PRIMARY_CODE = 0xFF
@@ -38,29 +40,56 @@ def path_of(url: str) -> Path | None:
     return Path(unquote(parts.path[1:]))
 
 
-def connect(path: Path | None, *, durable: bool, readonly: bool) -> Connection:
-    """One connection that never begins a transaction by itself; it may be used by one thread at a time, any thread.
+def product(url: str, *, durable: bool, secret: Secret | None) -> "Sqlite":  # noqa: ARG001 - asked of every product
+    """The file at `url`; nobody needs a `secret` for it."""
+    return Sqlite(path_of(url), durable=durable)
+
+
+class Sqlite:
+    """One file, or a database in memory that is gone with its connection.
 
     A durable one waits for the disk at each commit; the other may lose its last commits to a power cut, but not to a
     kill.
     """
-    if path is not None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            message = f"the folder of the store cannot be made: {error.strerror}"
-            raise Unavailable("STORE_UNREACHABLE", message) from error
-    engine = create_engine(
-        # The driver takes the path as it is: no character in it can become an option of a URL.
-        "sqlite://",
-        creator=lambda: _opened(path, durable=durable, readonly=readonly),
-        poolclass=StaticPool,
-        # Begin, savepoint and commit are spoken below. SQLAlchemy adds none of its own.
-        isolation_level="AUTOCOMMIT",
-        # What a statement that fails was given are keys and bodies of users: they belong in no log.
-        hide_parameters=True,
-    )
-    return engine.connect()
+
+    replicated = False
+
+    def __init__(self, path: Path | None, *, durable: bool) -> None:
+        self._path = path
+        self._durable = durable
+        self.single = path is None
+        self.stable = durable and path is not None
+
+    def session(self, *, readonly: bool) -> "Session":
+        """A connection that never begins a transaction by itself; any thread may use it, one at a time."""
+        if self._path is not None:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                message = f"the folder of the store cannot be made: {error.strerror}"
+                raise Unavailable("STORE_UNREACHABLE", message) from error
+        engine = create_engine(
+            # The driver takes the path as it is: no character in it can become an option of a URL.
+            "sqlite://",
+            creator=lambda: _opened(self._path, durable=self._durable, readonly=readonly),
+            poolclass=StaticPool,
+            # Begin, savepoint and commit are spoken below. SQLAlchemy adds none of its own.
+            isolation_level="AUTOCOMMIT",
+            # What a statement that fails was given are keys and bodies of users: they belong in no log.
+            hide_parameters=True,
+        )
+        return Session(engine.connect())
+
+    def translated(self, error: BaseException) -> BaseException:
+        """`error` in our words where the store failed; what a statement itself did wrong is returned as it is."""
+        return translated(error)
+
+    def passing(self, error: BaseException) -> bool:  # noqa: ARG002 - as above
+        """Never: who writes has the file to himself."""
+        return False
+
+    def listener(self, writer: object, hear: object, clock: object) -> None:
+        """There are no others."""
 
 
 def _opened(path: Path | None, *, durable: bool, readonly: bool) -> sqlite3.Connection:
@@ -80,12 +109,6 @@ def _opened(path: Path | None, *, durable: bool, readonly: bool) -> sqlite3.Conn
     return driver
 
 
-def disconnect(connection: Connection) -> None:
-    """Let the file go."""
-    connection.close()
-    connection.engine.dispose()
-
-
 def driver_of(connection: Connection) -> sqlite3.Connection:
     """The driver's connection below `connection`: what counts thousands of rows a second goes through it."""
     driver = connection.connection.driver_connection
@@ -94,20 +117,31 @@ def driver_of(connection: Connection) -> sqlite3.Connection:
     return driver
 
 
-class Transaction:
+class Session:
     """The words around a unit of work, said to the driver itself: they cost a microsecond each."""
 
+    lost = False
+
     def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self._driver = driver_of(connection)
         self._execute = self._driver.execute
 
     @property
     def open(self) -> bool:
-        """Whether one is under way. SQLite may have undone it by itself."""
+        """Whether a transaction is under way. SQLite may have undone it by itself."""
         return self._driver.in_transaction
 
-    def begin_write(self) -> None:
-        """Take the write lock before the first read, so that nothing that was read can move."""
+    def renew(self) -> None:
+        """A file is never lost."""
+
+    def close(self) -> None:
+        """Let the file go."""
+        self.connection.close()
+        self.connection.engine.dispose()
+
+    def begin_write(self, locks: Collection[str]) -> None:  # noqa: ARG002 - one lock is enough here
+        """Take the write lock before the first read, so that nothing that was read can move; it holds every lock."""
         self._execute("BEGIN IMMEDIATE")
 
     def begin_read(self) -> None:

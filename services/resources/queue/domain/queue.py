@@ -1,7 +1,7 @@
 """The rules of queues: limits, sealed handles, waiting; a bad item gets its error and stops no other."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 from services.resources.queue.domain.seal import Opened, Seal, Sealer
@@ -221,12 +221,12 @@ async def _by_side(
     ask: Callable[[Sequence[_Sound], bool], Awaitable[list[_Answer]]],
 ) -> list[_Answer]:
     """Ask for the items of each side of the topic together; one call where they are of one side, as nearly always."""
-    answers: dict[bool, list[_Answer]] = {}
-    for dead_letters in (False, True):
-        if side := [each for each in items if opened(each).dead_letters is dead_letters]:
-            answers[dead_letters] = await ask(side, dead_letters)
-    by_side = {dead_letters: iter(answered) for dead_letters, answered in answers.items()}
-    return [next(by_side[opened(each).dead_letters]) for each in items]
+    sides = [opened(each).dead_letters for each in items]
+    answers: dict[bool, Iterator[_Answer]] = {}
+    for dead_letters in sorted(set(sides)):
+        side = [each for each, dead in zip(items, sides, strict=True) if dead is dead_letters]
+        answers[dead_letters] = iter(await ask(side, dead_letters))
+    return [next(answers[dead_letters]) for dead_letters in sides]
 
 
 def _require_topic(topic: str) -> None:

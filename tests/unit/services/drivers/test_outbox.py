@@ -8,6 +8,8 @@ from sqlalchemy import Connection, MetaData, text
 
 from services.drivers import outbox
 from services.drivers.sql import Database
+from tests.servers import Servers
+from tests.turned_postgres import TurnedPostgres
 from theory.core.chain import NewEvent
 from theory.core.clock import FakeClock
 from theory.core.errors import Invalid, TheoryError, Unavailable
@@ -43,13 +45,28 @@ class Chain:
             await self._grown.wait()
 
 
-@pytest.fixture
-async def db() -> AsyncIterator[Database]:
+PRODUCTS = ["memory", pytest.param("postgresql", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=PRODUCTS)
+def url(request: pytest.FixtureRequest) -> str:
+    if request.param == "memory":
+        return "memory:"
+    servers: Servers = request.getfixturevalue("servers")
+    return servers.postgres()
+
+
+async def opened(url: str) -> Database:
     metadata = MetaData()
     outbox.add_to(metadata)
-    opened = await Database.open("memory:", metadata, durable=False)
-    yield opened
-    await opened.close()
+    return await Database.open(url, metadata, durable=False)
+
+
+@pytest.fixture
+async def db(url: str) -> AsyncIterator[Database]:
+    made = await opened(url)
+    yield made
+    await made.close()
 
 
 @pytest.fixture
@@ -172,3 +189,53 @@ async def test_a_body_that_no_chain_takes_is_refused_with_its_effect(db: Databas
     with pytest.raises(Invalid):
         await db.write(lambda connection: outbox.enqueue(connection, [bad]))
     assert await waiting(db) == []
+
+
+@pytest.mark.slow
+async def test_of_replicas_one_carries_at_a_time(servers: Servers, chain: Chain) -> None:
+    url = servers.postgres()
+    clock = TurnedPostgres(url)
+    databases = [await opened(url) for _ in range(2)]
+    carrying, gate = asyncio.Event(), asyncio.Event()
+    asked: list[int] = []
+
+    async def append(events: Sequence[PlanEvent]) -> Sequence[Appended | TheoryError]:
+        asked.append(len(events))
+        carrying.set()
+        await gate.wait()
+        return await chain.append(events)
+
+    one, two = (outbox.Pump(each, append, clock) for each in databases)
+    await keep(databases[0], "a", "b")
+    one.start()
+    await carrying.wait()
+    two.start()
+    await clock.until_sleepers(1)  # it is not its turn
+    await keep(databases[1], "c")
+    gate.set()
+    await chain.until(lambda: len(chain.kept) >= 2)
+    clock.advance(0.1)
+    await chain.until(lambda: chain.kept == [event("a"), event("b"), event("c")])
+    assert sum(asked) == 3
+    for pump, each in zip((one, two), databases, strict=True):
+        await pump.close()
+        await each.close()
+    clock.close()
+
+
+@pytest.mark.slow
+async def test_the_turn_of_a_replica_that_crashed_ends(servers: Servers, chain: Chain) -> None:
+    url = servers.postgres()
+    clock = TurnedPostgres(url)
+    db = await opened(url)
+    await keep(db, "a")
+    crashed, pump = (outbox.Pump(db, chain.append, clock) for _ in range(2))
+    assert await db.write(crashed._take)
+    pump.start()
+    await clock.until_sleepers(1)
+    assert chain.calls == 0
+    clock.advance(30)
+    await chain.until(lambda: chain.kept == [event("a")])
+    await pump.close()
+    await db.close()
+    clock.close()

@@ -1,4 +1,4 @@
-"""The database of a service: group commit, isolation of neighbours, answers after the commit."""
+"""The database of a service: group commit, isolation of neighbours, answers after the commit; on every product."""
 
 import asyncio
 import sqlite3
@@ -8,18 +8,29 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from services.drivers.sql import Database
+from tests.servers import Servers
 from theory.core.errors import Conflict, Corrupt, Exhausted, Invalid, NotReady, Unavailable
 
 METADATA = MetaData()
 ITEM = Table("item", METADATA, Column("name", Text, primary_key=True), Column("n", Integer))
 
 
-@pytest.fixture(params=["file", "memory"])
-async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/home/items.db"
+PRODUCTS = ["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(params=PRODUCTS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        servers: Servers = request.getfixturevalue("servers")
+        return servers.postgres()
+    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/home/items.db"
+
+
+@pytest.fixture
+async def db(url: str) -> AsyncIterator[Database]:
     opened = await Database.open(url, METADATA, durable=True)
     yield opened
     await opened.close()
@@ -94,8 +105,8 @@ async def test_a_cancelled_caller_disturbs_nobody(db: Database) -> None:
     assert "stays" in await db.read(names)
 
 
-async def test_what_was_queued_is_kept_when_it_closes(tmp_path: Path) -> None:
-    db = await Database.open(f"sqlite:///{tmp_path}/items.db", METADATA, durable=False)
+async def test_what_was_queued_is_kept_when_it_closes(url: str) -> None:
+    db = await Database.open(url, METADATA, durable=False)
     writes = [asyncio.ensure_future(db.write(Add(str(each)))) for each in range(5)]
     await asyncio.sleep(0)
     await db.close()
@@ -105,11 +116,11 @@ async def test_what_was_queued_is_kept_when_it_closes(tmp_path: Path) -> None:
         await db.read(names)
 
 
-async def test_a_reader_cannot_write(tmp_path: Path) -> None:
-    db = await Database.open(f"sqlite:///{tmp_path}/items.db", METADATA, durable=True)
+@pytest.mark.parametrize("url", PRODUCTS[1:], indirect=True)
+async def test_a_reader_cannot_write(db: Database) -> None:
     with pytest.raises(Unavailable):
         await db.read(Add("a"))
-    await db.close()
+    assert await db.read(names) == []
 
 
 async def test_an_error_of_a_read_reaches_its_caller_alone(db: Database) -> None:
@@ -118,6 +129,17 @@ async def test_an_error_of_a_read_reaches_its_caller_alone(db: Database) -> None
     assert isinstance(bad, ZeroDivisionError)
 
 
+async def test_a_statement_that_fails_stops_no_other(db: Database) -> None:
+    def wrong(connection: Connection) -> None:
+        connection.execute(text("SELECT * FROM nowhere"))
+
+    for run in (db.read, db.write):
+        first, bad, last = await asyncio.gather(run(names), run(wrong), run(names), return_exceptions=True)
+        assert (first, last) == ([], [])
+        assert isinstance(bad, DBAPIError)
+
+
+@pytest.mark.parametrize("url", PRODUCTS[:2], indirect=True)
 async def test_a_full_disk_is_exhausted(db: Database) -> None:
     pages = await db.write(lambda connection: connection.exec_driver_sql("PRAGMA page_count").scalar_one())
     await db.write(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 1}").scalar_one())
@@ -147,13 +169,53 @@ async def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
         await Database.open(f"sqlite:///{tmp_path}/items.db", METADATA, durable=True)
 
 
-async def test_a_store_of_a_newer_program_is_refused(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/items.db"
+@pytest.mark.parametrize("url", PRODUCTS[1:], indirect=True)
+async def test_a_store_of_a_newer_program_is_refused(url: str) -> None:
     newer = MetaData(info={"version": 2})
     await (await Database.open(url, newer, durable=True)).close()
     with pytest.raises(NotReady) as caught:
         await Database.open(url, METADATA, durable=True)
     assert caught.value.metadata == {"found": "2", "known": "1"}
+
+
+async def test_two_parts_share_a_database(db: Database) -> None:
+    other = MetaData()
+    part = Table("part", other, Column("name", Text, primary_key=True))
+    for _ in range(2):
+        await db.add(other)
+    await db.write(lambda connection: connection.execute(insert(part).values(name="a")).close())
+    assert await db.read(lambda connection: connection.scalar(select(part.c.name))) == "a"
+    with pytest.raises(NotReady):
+        await (await _newer(db)).add(other)
+
+
+async def _newer(db: Database) -> Database:
+    await db.add(MetaData(info={"version": 2}))
+    return db
+
+
+@pytest.mark.parametrize("url", PRODUCTS[1:], indirect=True)
+async def test_replicas_may_start_at_once(url: str) -> None:
+    opened = await asyncio.gather(*(Database.open(url, METADATA, durable=True) for _ in range(6)))
+    await asyncio.gather(*(each.write(Add(str(idx))) for idx, each in enumerate(opened)))
+    assert await opened[0].read(names) == list("012345")
+    for each in opened:
+        await each.close()
+
+
+@pytest.mark.parametrize("url", PRODUCTS[1:], indirect=True)
+async def test_what_was_read_under_a_lock_holds_until_the_commit(url: str) -> None:
+    def count(connection: Connection) -> int:
+        before = connection.scalar(select(func.count()).select_from(ITEM)) or 0
+        connection.execute(insert(ITEM).values(name=f"{before:03}"))
+        return before
+
+    opened = [await Database.open(url, METADATA, durable=False) for _ in range(2)]
+    locks = [["a", "b"], ["b", "c"], ["c", "b", "a"]]
+    counted = await asyncio.gather(*(opened[idx % 2].write(count, locks=locks[idx % 3]) for idx in range(60)))
+    assert sorted(counted) == list(range(60))
+    for each in opened:
+        await each.close()
 
 
 async def test_an_opened_file_keeps_what_it_held(tmp_path: Path) -> None:
@@ -178,7 +240,7 @@ async def test_durable_means_that_a_commit_waits_for_the_disk(tmp_path: Path) ->
     assert level_by_durable == {True: 2, False: 1}
 
 
-@pytest.mark.parametrize("url", ["sqlite:", "sqlite:///", "sqlite://host/x", "postgresql:///x", "sqlite:///x?mode=ro"])
+@pytest.mark.parametrize("url", ["sqlite:", "sqlite:///", "sqlite://host/x", "mysql://host/x", "sqlite:///x?mode=ro"])
 async def test_another_address_is_refused(url: str) -> None:
     with pytest.raises(Invalid):
         await Database.open(url, METADATA, durable=True)

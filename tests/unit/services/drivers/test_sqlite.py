@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from services.drivers.sqlite import connect, disconnect, translated
+from services.drivers.sqlite import Sqlite, translated
 from theory.core.errors import Corrupt, Exhausted, Unavailable
 
 
@@ -47,15 +47,15 @@ def test_what_a_statement_did_wrong_is_left_as_it_is() -> None:
 def test_a_folder_that_cannot_be_made_is_a_store_out_of_reach(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("precious")
     with pytest.raises(Unavailable) as caught:
-        connect(tmp_path / "file" / "below" / "a.db", durable=True, readonly=False)
+        Sqlite(tmp_path / "file" / "below" / "a.db", durable=True).session(readonly=False)
     assert caught.value.reason == "STORE_UNREACHABLE"
     assert caught.value.message == "the folder of the store cannot be made: Not a directory"
 
 
 def test_what_a_failing_statement_was_given_is_in_no_message() -> None:
-    connection = connect(None, durable=False, readonly=False)
+    session = Sqlite(None, durable=False).session(readonly=False)
     with pytest.raises(OperationalError) as caught:
-        connection.execute(text("INSERT INTO nowhere VALUES (:body)"), {"body": "precious"})
-    disconnect(connection)
+        session.connection.execute(text("INSERT INTO nowhere VALUES (:body)"), {"body": "precious"})
+    session.close()
     assert "precious" not in repr(caught.value)
     assert "precious" not in str(caught.value)

@@ -47,7 +47,7 @@ async def test_stores_at_one_address_share_one_database(tmp_path: Path) -> None:
     async with running([await assemble(config(tmp_path))]) as server:
         await KVClient(server.channel()).put(plan_id="p-1", key="a", value=b"1")
         await delivered(QueueClient(server.channel()))
-    assert {path.name for path in tmp_path.iterdir()} == {"resources.db", "resources.key", "volumes"}
+    assert {path.name for path in tmp_path.iterdir()} == {"resources.db", "resources.key", "service.key", "volumes"}
 
 
 async def test_stores_may_lie_apart(tmp_path: Path) -> None:
