@@ -341,7 +341,7 @@ PEOPLE: dict[str, tuple[str, int, str]] = {
         *(_one("need: [b]"), 2),
         """\
 error: there is no such field: did you mean needs? known are id, processor, inputs, reads, needs, write_prefix, \
-for_each, runtime
+for_each, runtime, volumes
   at: plan.yaml:3:37
   field: transitions[0].need
   reason: PLAN_INVALID

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory.core.adapters import Message
@@ -17,6 +17,7 @@ def _messages(count: int) -> list[Message]:
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.data())
+@settings(deadline=None)
 def test_every_message_goes_to_one_consumer_in_order(wanted: list[int], data: st.DataObject) -> None:
     messages = _messages(data.draw(st.integers(0, sum(wanted))))
     shares = shared_out(messages, wanted)

@@ -72,7 +72,7 @@ def test_a_cost_is_spent_as_far_as_the_cap_admits(
 
 
 @given(st.integers(0, 1000), st.data())
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_nothing_is_lost_and_nothing_is_overdrawn(cap: int, data: st.DataObject) -> None:
     held = account(cap)
     open_reservations: list[int] = []
