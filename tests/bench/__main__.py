@@ -4,13 +4,14 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.bench import blobs, containers, executions, scratch, startup
+from tests.bench import blobs, containers, executions, ledger, scratch, startup
 from tests.bench.report import Figure, render, write
 from tests.bench.server import ROOT
 
 SECTIONS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "Executions": executions.measure,
-    "Keys, queues, ledger": scratch.measure,
+    "Scratch": scratch.measure,
+    "Ledger": ledger.measure,
     "Blobs": blobs.measure,
     "Local runtime": containers.measure,
     "Starting": startup.measure,

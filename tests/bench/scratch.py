@@ -1,62 +1,69 @@
-"""Keys, queues and the ledger: what one item of a batch costs the server, against one call per item."""
+"""Keys and queues: what an item of a batch costs, how many cycles clients get done, and against redis-py alone."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from itertools import count
+from statistics import median
+from typing import NamedTuple
 
-import psutil
-
+from tests.bench.naive import Naive
 from tests.bench.report import Figure
-from tests.bench.server import Server, serving
-from theory.core.adapters import KVPut, QueuePublish
-from theory.core.chain import NewEvent, verify_chain
-from theory.core.clock import rfc3339
-from theory.core.errors import TheoryError
-from theory.core.ledger import PlanEvent
+from tests.bench.server import Server, cpu_per_item, serving
+from tests.bench.stores import STORES, Store
+from theory.core.adapters import KVIncr, KVPut, QueuePublish
 from theory.sdk.client import Theory
-from theory.wire.identity import Role, ServiceKeys
+from theory.sdk.rpc import unwrapped
 
 _BATCH = 64
-_ROUNDS = 150
-_EVENTS = 20_000
-_EVENT_BATCH = 500
+_ROUNDS = 300
+_MOST_CONSUMED = 30
+_HIDDEN_S = 900
+_VALUE = b"x" * 100
+_PLAN, _TOPIC, _CYCLES = "bench", "t", "cycles"
+
+_CLIENTS = (1, 64)
+_SECONDS = 1.5
+_REPEATS = 3
+
+Work = Callable[[int], Awaitable[object]]
+"""What is done again and again: a batch, by its number, or one client's next call, by the client's number."""
 
 
-async def _cpu_per_item(server: Server, batch: Callable[[int], Awaitable[object]], rounds: int, items: int) -> float:
-    """Microseconds of the server's processor time per item."""
-    for number in range(5):
-        await batch(-1 - number)
-    before = server.cpu_s()
-    for number in range(rounds):
-        await batch(number)
-    return (server.cpu_s() - before) / (rounds * items) * 1e6
+async def measure() -> list[Figure]:
+    """Every store by itself: first what items cost, then how much clients get done."""
+    figures: list[Figure] = []
+    for opened in STORES:
+        with opened() as store:
+            async with serving(**store.variables) as server, Theory.connect(server.url) as theory:
+                figures += await _costs(theory, server, store)
+                figures += await _rates(theory, store)
+    return figures
 
 
-async def _measure(theory: Theory, server: Server, adapter: str) -> list[Figure]:
-    value = b"x" * 100
+class _Batch(NamedTuple):
+    """Something that is done for many items at once."""
 
-    async def put(number: int) -> None:
-        await theory.kv.put_many("bench", [KVPut(f"k{number % 10}-{each}", value) for each in range(_BATCH)])
+    what: str
+    work: Work
+    items: int
+    rounds: int = _ROUNDS
 
-    async def put_one(number: int) -> None:
-        await theory.kv.put_many("bench", [KVPut(f"k{number % 10}", value)])
 
-    async def get(number: int) -> None:
-        await theory.kv.get_many("bench", [f"k{number % 10}-{each}" for each in range(_BATCH)])
-
-    async def publish(_: int) -> None:
-        await theory.queue.publish_many("bench", "t", [QueuePublish(value)] * _BATCH)
-
-    single = await _cpu_per_item(server, put_one, _ROUNDS * 4, 1)
+async def _costs(theory: Theory, server: Server, store: Store) -> list[Figure]:
+    single = await cpu_per_item(server, lambda n: theory.kv.put_many(_PLAN, [KVPut(f"k{n % 10}", _VALUE)]), _ROUNDS, 1)
     figures = []
-    for what, batch in (("KV put", put), ("KV get", get), ("queue publish", publish)):
-        each = await _cpu_per_item(server, batch, _ROUNDS, _BATCH)
-        floor = "<= 15 us" if adapter == "memory" else ""
+    for batch in _batches(theory):
+        before = store.cpu_s()
+        each = await cpu_per_item(server, batch.work, batch.rounds, batch.items)
+        beside = (store.cpu_s() - before) / (batch.rounds * batch.items) * 1e6
+        # A consume hands out 30 at most: a batch of another size is no batch of 64.
+        floor = "<= 15 us" if (store.name, batch.items) == ("memory", _BATCH) else ""
         figures.append(
             Figure(
-                f"{what}, {adapter}, batches of {_BATCH}",
-                f"{each:.1f} us of server CPU per item",
-                f"a single put costs {single:.0f} us: {single / each:.0f}x",
+                f"{batch.what}, batches of {batch.items}, {store.name}",
+                f"{each:.1f} us of server CPU per item" + (f", {beside:.1f} us of {store.name}'s" if beside else ""),
+                f"a put of one item costs {single:.0f} us: {single / each:.0f}x",
                 floor,
                 each <= 15 if floor else None,
             )
@@ -64,76 +71,126 @@ async def _measure(theory: Theory, server: Server, adapter: str) -> list[Figure]
     return figures
 
 
-async def measure() -> list[Figure]:
-    """Memory and SQLite; then the ledger."""
-    figures: list[Figure] = []
-    memory = {"THEORY_RESOURCES_KV_URL": "memory:", "THEORY_RESOURCES_QUEUE_URL": "memory:"}
-    for adapter, environment in (("memory", memory), ("sqlite", {})):
-        async with serving(**environment) as server, Theory.connect(server.url) as theory:
-            figures += await _measure(theory, server, adapter)
-    async with serving(THEORY_LEDGER_DATABASE_URL="memory:") as server:
-        figures.append(await _ledger_item(server))
-    async with serving() as server:
-        figures += await _ledger(server)
+def _batches(theory: Theory) -> list[_Batch]:
+    """What is measured, in this order: what is consumed was published before, what is acknowledged was consumed."""
+    kv, queue = theory.kv, theory.queue
+    handles: list[str] = []
+
+    async def put(number: int) -> None:
+        items = [KVPut(f"k{number % 10}-{each}", _VALUE) for each in range(_BATCH)]
+        assert await kv.put_many(_PLAN, items) == [None] * _BATCH
+
+    async def get(number: int) -> None:
+        unwrapped(await kv.get_many(_PLAN, [f"k{number % 10}-{each}" for each in range(_BATCH)]))
+
+    async def incr(number: int) -> None:
+        unwrapped(await kv.incr_many(_PLAN, [KVIncr(f"n{number % 10}-{each}") for each in range(_BATCH)]))
+
+    async def publish(_: int) -> None:
+        unwrapped(await queue.publish_many(_PLAN, _TOPIC, [QueuePublish(_VALUE)] * _BATCH))
+
+    async def consume(_: int) -> None:
+        found = await queue.consume(
+            plan_id=_PLAN, topic=_TOPIC, max_messages=_MOST_CONSUMED, visibility_timeout_s=_HIDDEN_S
+        )
+        assert len(found) == _MOST_CONSUMED
+        handles.extend(each.receipt_handle for each in found)
+
+    async def ack(_: int) -> None:
+        taken = [handles.pop() for _ in range(_BATCH)]
+        assert await queue.ack_many(_PLAN, _TOPIC, taken) == [None] * _BATCH
+
+    return [
+        _Batch("KV put", put, _BATCH),
+        _Batch("KV get", get, _BATCH),
+        _Batch("KV incr", incr, _BATCH),
+        _Batch("queue publish", publish, _BATCH),
+        _Batch("queue consume", consume, _MOST_CONSUMED, 2 * _ROUNDS),
+        _Batch("queue ack", ack, _BATCH, _ROUNDS - 25),
+    ]
+
+
+class _Calls(NamedTuple):
+    """What a client does over and over, one call after the other."""
+
+    keys: Work
+    """Puts, gets, and adds to a counter: three calls."""
+    cycle: Work
+    """Publishes a message, takes one, and acknowledges it."""
+
+
+def _ours(theory: Theory) -> _Calls:
+    async def keys(client: int) -> None:
+        await theory.kv.put(plan_id=_PLAN, key=f"k{client}", value=_VALUE)
+        assert await theory.kv.get(plan_id=_PLAN, key=f"k{client}") == _VALUE
+        await theory.kv.incr(plan_id=_PLAN, key=f"n{client}")
+
+    async def cycle(_: int) -> None:
+        queue = theory.queue
+        await queue.publish(plan_id=_PLAN, topic=_CYCLES, body=_VALUE)
+        (taken,) = await queue.consume(plan_id=_PLAN, topic=_CYCLES)
+        await queue.ack(plan_id=_PLAN, topic=_CYCLES, receipt_handle=taken.receipt_handle)
+
+    return _Calls(keys, cycle)
+
+
+def _naive(naive: Naive) -> _Calls:
+    async def keys(client: int) -> None:
+        await naive.put(f"k{client}", _VALUE)
+        assert await naive.get(f"k{client}") == _VALUE
+        await naive.incr(f"n{client}")
+
+    async def cycle(_: int) -> None:
+        await naive.publish(_VALUE)
+        taken = await naive.consume()
+        assert taken is not None
+        await naive.ack(taken[0])
+
+    return _Calls(keys, cycle)
+
+
+async def _rates(theory: Theory, store: Store) -> list[Figure]:
+    figures = []
+    for clients in _CLIENTS:
+        async with Naive(store.path, clients) as naive:
+            ours, theirs = _ours(theory), _naive(naive) if store.path else None
+            for what, mine, other in (
+                ("KV put, get and incr in turn", ours.keys, theirs and theirs.keys),
+                ("queue cycles (publish, consume, ack)", ours.cycle, theirs and theirs.cycle),
+            ):
+                rates = await _compared([mine, other] if other else [mine], clients)
+                figures.append(_figure(f"{what}, {store.name}, {clients} at once", rates, clients))
     return figures
 
 
-async def _append(theory: Theory, number: int, size: int) -> None:
-    ts = rfc3339(datetime.now(UTC))
-    items = [
-        PlanEvent("bench", NewEvent(f"e{number}-{each}", "scratch.kv.changed", ts, {"key": "k", "op": "put"}))
-        for each in range(size)
-    ]
-    for answer in await theory.ledger.append_many(items):
-        if isinstance(answer, TheoryError):
-            raise answer
+async def _compared(works: list[Work], clients: int) -> list[float]:
+    """How often each is done in a second, the median of a few looks that take turns."""
+    looks: list[list[float]] = [[] for _ in works]
+    for number in range(1 + _REPEATS):
+        for work, rates in zip(works, looks, strict=True):
+            rate = await _rate(work, clients, _SECONDS if number else _SECONDS / 3)
+            if number:  # the first look warms up
+                rates.append(rate)
+    return [median(rates) for rates in looks]
 
 
-async def _ledger_item(server: Server) -> Figure:
-    token = ServiceKeys.load(server.home).token_of(Role.RESOURCES)
-    async with Theory.connect(server.url, token=token) as theory:
-        each = await _cpu_per_item(server, lambda number: _append(theory, number, _BATCH), _ROUNDS, _BATCH)
-    return Figure(
-        f"ledger append, memory, batches of {_BATCH}",
-        f"{each:.1f} us of server CPU per event",
-        "",
-        "<= 25 us",
-        each <= 25,
-    )
+async def _rate(work: Work, clients: int, seconds: float) -> float:
+    done = count()
+    began = time.perf_counter()
+
+    async def client(number: int) -> None:
+        while time.perf_counter() < began + seconds:
+            await work(number)
+            next(done)
+
+    await asyncio.gather(*(client(number) for number in range(clients)))
+    return next(done) / (time.perf_counter() - began)
 
 
-async def _ledger(server: Server) -> list[Figure]:
-    token = ServiceKeys.load(server.home).token_of(Role.RESOURCES)
-    async with Theory.connect(server.url, token=token) as theory:
-        began = time.perf_counter()
-        each = await _cpu_per_item(
-            server, lambda number: _append(theory, number, _EVENT_BATCH), _EVENTS // _EVENT_BATCH, _EVENT_BATCH
-        )
-        rate = (_EVENTS + 5 * _EVENT_BATCH) / (time.perf_counter() - began)
-        began_one = time.perf_counter()
-        for number in range(200):
-            await _append(theory, 10_000_000 + number, 1)
-        single = 200 / (time.perf_counter() - began_one)
-        events = [event async for page in theory.ledger.events("bench") for event in page.events]
-        if faults := await theory.ledger.verify_plan("bench"):
-            raise RuntimeError(f"the chain is broken: {faults}")
-    own = psutil.Process()
-    before = _used(own)
-    for _ in range(5):
-        verify_chain(events, plan_id="bench", head=None)
-    verified = 5 * len(events) / (_used(own) - before)
-    return [
-        Figure(
-            f"ledger append, durable on SQLite, batches of {_EVENT_BATCH} from one client",
-            f"{rate:,.0f} events/s; {each:.1f} us of server CPU per event",
-            f"one event per call: {single:,.0f}/s: {rate / single:.0f}x",
-            ">= 20,000/s",
-            rate >= 20_000,
-        ),
-        Figure("verification per core", f"{verified:,.0f} events/s", "", ">= 90,000/s", verified >= 90_000),
-    ]
-
-
-def _used(process: psutil.Process) -> float:
-    used = process.cpu_times()
-    return used.user + used.system
+def _figure(what: str, rates: list[float], clients: int) -> Figure:
+    if len(rates) == 1:
+        return Figure(what, f"{rates[0]:,.0f}/s")
+    ratio = rates[0] / rates[1]
+    floor = ">= 1.0x" if clients > 1 else ""
+    about = f"redis-py, one call at a time per client: {rates[1]:,.0f}/s: {ratio:.2f}x"
+    return Figure(what, f"{rates[0]:,.0f}/s", about, floor, ratio >= 1.0 if floor else None)

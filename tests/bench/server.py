@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,16 @@ class Server:
             lines = answer.read().decode().splitlines()
         counts = [line for line in lines if line.startswith("grpc_server_call_started_total{")]
         return sum(int(float(line.rpartition(" ")[2])) for line in counts)
+
+
+async def cpu_per_item(server: Server, batch: Callable[[int], Awaitable[object]], rounds: int, items: int) -> float:
+    """Microseconds of the server's processor time per item of a batch; a few batches go before that do not count."""
+    for number in range(5):
+        await batch(-1 - number)
+    before = server.cpu_s()
+    for number in range(rounds):
+        await batch(number)
+    return (server.cpu_s() - before) / (rounds * items) * 1e6
 
 
 @asynccontextmanager

@@ -63,9 +63,13 @@ class Registrar:
         return (f"/{service}/{name}" for service, handlers in self.handlers.items() for name in handlers)
 
     def attach(self, server: grpc.aio.Server) -> None:
-        """Hand everything to `server`, which has not started yet."""
-        for service, handlers in self.handlers.items():
-            server.add_registered_method_handlers(service, handlers)
+        """Hand everything to `server`, which has not started yet.
+
+        As one handler for all: of methods that are registered each by itself gRPC has a task each that waits for a
+        call, and goes through all of these tasks at every call. With the methods of five services that is 5 to 10 % of
+        what an empty call costs.
+        """
+        server.add_generic_rpc_handlers([_Handlers(self.handlers)])
 
     def _wrapped(self, method: str, handler: _Handler) -> _Handler:
         if method not in self._around.access:
@@ -81,6 +85,19 @@ class Registrar:
         parse, dump = _parser(handler.request_deserializer), _dumper(handler.response_serializer)
         run = _fed(behaviour, parse) if takes_stream else _parsed(behaviour, parse)
         return make(pipeline.streaming(run, dump) if gives_stream else pipeline.unary(run, dump, streams=takes_stream))
+
+
+class _Handlers(grpc.GenericRpcHandler):
+    """Finds a handler by the full name of its method."""
+
+    def __init__(self, handlers: Mapping[str, Mapping[str, _Handler]]) -> None:
+        self._by_method = {
+            f"/{service}/{name}": handler for service, methods in handlers.items() for name, handler in methods.items()
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "_Handler | None":
+        """None where there is no such method."""
+        return self._by_method.get(handler_call_details.method)
 
 
 class Watches:

@@ -15,6 +15,7 @@ from theory.core import errors
 from theory.core.errors import Exhausted, Invalid, NotReady, TheoryError, Unavailable, Unsupported
 from theory.core.ids import SequenceIds
 from theory.wire import pipeline
+from theory.wire.channel import call
 from theory.wire.chunks import frame
 from theory.wire.context import Call, Context, current_principal, current_request_id, time_remaining
 from theory.wire.identity import ANYONE, Principal, Role
@@ -78,6 +79,12 @@ async def test_an_answer_that_cannot_be_written_tells_nothing(server: RunningSer
         await caller(server).of(shape)()
     assert caught.value.reason == "INTERNAL"
     assert _CANARY not in f"{caught.value!r}"
+
+
+async def test_a_method_that_is_not_there_is_unsupported(server: RunningServer) -> None:
+    for method in (f"/{SERVICE}/Nothing", "/no.Service/Unary"):
+        with pytest.raises(Unsupported):
+            await call(server.channel().unary_unary(method), b"")
 
 
 async def test_a_handler_may_write_its_messages_by_itself(echo: Echo) -> None:
