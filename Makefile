@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 # ---- Set up
 
-.PHONY: help setup emulators lock stubs clean check fmt docs test-quick test test-all conformance bench run image
+.PHONY: help setup emulators lock stubs clean check fmt docs test-quick test test-all conformance chaos bench run image
 help:  ## this list
 	@awk -F':.*## ' '/^# ---- /{printf "\n%s\n", substr($$0, 8)} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' \
 	  $(firstword $(MAKEFILE_LIST))
@@ -50,8 +50,10 @@ fmt: setup  ## write what check would demand of format
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write
 
-# No servers, no engine. A folder that does not exist yet is passed over.
+# No servers, no engine. A folder that does not exist yet is passed over. Of chaos only the judges: what they judge is a
+# drill, and takes long to import.
 QUICK := $(wildcard $(addprefix tests/,unit vectors contract properties architecture))
+QUICK += $(filter-out %/test_chaos.py,$(wildcard tests/chaos/test_*.py))
 test-quick: setup  ## rules, vectors, contracts, properties, architecture; no servers, about 30 s
 	$(BIN)/pytest -q -m "not slow and not docker and not drill and not long" $(QUICK)
 
@@ -63,6 +65,9 @@ test-all: setup emulators  ## the long drills, too
 
 conformance: setup emulators  ## every adapter x every promise, over a socket
 	$(BIN)/pytest -q -m "not long" tests/conformance
+
+chaos: setup emulators  ## stores killed again and again under load, then judged by what clients saw; ONLY="sqlite redis"
+	$(BIN)/python -m tests.chaos $(ONLY)
 
 bench: setup  ## the measured hot paths, as ratios within one run
 	$(BIN)/python -m tests.bench
