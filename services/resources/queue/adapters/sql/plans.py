@@ -111,7 +111,7 @@ class Step:
             note(self.connection, f"{NOTE} {self.plan_id} {self.topic}")
         counted, every = self.changes, self.event_every
         told = tell(self.connection, self.plan_id, "queue", self._changes, counted=counted, every=every, now=self.now)
-        self.changes += len(self._changes)
+        self.changes += len(self._changes) if every else 0
         if self.number is not None and self.live != self._found_live:
             _SET_TOPIC.run(self.connection, of_number=self.number, live=self.live)
         if self._known and (values := self._values()) != self._found:
