@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ SIZES: Mapping[str, Size] = {
     "redis": Size(200_000, 50, calm_s=4.0),
     "postgresql": Size(40_000, 20),
     "redis-streams": Size(40_000, 20),
-    "sqs": Size(10_000, 10),
+    "sqs": Size(5_000, 10),
     "modal": Size(1_000, 10),
 }
 
@@ -29,6 +30,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, help="how many processes are killed at least")
     parser.add_argument("--seed", type=int, default=0, help="of the clients' and the nemesis' choices")
     given = parser.parse_args()
+    # Whoever is told to end takes the servers along.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sound = True
     for name in given.backends or BACKENDS:
         usual = SIZES[name]

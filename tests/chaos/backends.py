@@ -63,7 +63,8 @@ def _redis_streams() -> Iterator[Backend]:
 @contextmanager
 def _sqs() -> Iterator[Backend]:
     with AWSEmulator() as server:  # its state is in memory: whoever kills it, kills that
-        yield Backend({**AWS_VARIABLES, _QUEUE: f"sqs://{AWS_REGION}?endpoint={server.url}&poll_s=0"})
+        url = f"sqs://{AWS_REGION}?endpoint={server.url}&poll_s=0"
+        yield Backend({**AWS_VARIABLES, _QUEUE: url}, pace=Pace(consumers=6, batch=40, calmer=2.5))
 
 
 @contextmanager

@@ -9,21 +9,25 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.chaos import key_history, total_queue
+from tests.chaos import key_history, told, total_queue
 from tests.chaos.asking import BROKEN
-from tests.chaos.backends import BACKENDS, Backend, Pace
+from tests.chaos.backends import BACKENDS, Pace
 from tests.chaos.history import Operation, Violation
+from tests.chaos.installation import Installation
 from tests.chaos.key_history import KeysReport
 from tests.chaos.key_work import KeyWork
 from tests.chaos.queue_history import Promises
 from tests.chaos.queue_work import BRITTLE, QueueWork
-from tests.chaos.service import Service
+from tests.chaos.told import EventsReport
 from tests.chaos.total_queue import QueueReport
 from theory.core.clock import Clock, SystemClock
 
 MAX_RECEIVES = 3
+TOLD = "p-told"
+"""The plan of which every change becomes an event."""
 
 _LOOK_S = 0.1
+_TRAVEL_S = 75.0
 _ZOMBIE_S = 1.5
 """How much longer than a window the drain waits: for what a client gave up on and a store carried out late."""
 
@@ -48,6 +52,8 @@ class Result:
     seconds: float
     topics: tuple[QueueReport, ...]
     keys: KeysReport
+    events: EventsReport | None
+    """None where the store may lose some."""
     broken: tuple[Violation, ...]
     """Answers that say that the service broke."""
 
@@ -55,7 +61,8 @@ class Result:
     def violations(self) -> tuple[Violation, ...]:
         """Every broken promise that is kept with its evidence."""
         of_topics = (each for topic in self.topics for each in topic.violations)
-        return (*of_topics, *self.keys.violations, *self.broken)
+        of_events = () if self.events is None else self.events.violations
+        return (*of_topics, *self.keys.violations, *of_events, *self.broken)
 
     @property
     def valid(self) -> bool:
@@ -64,28 +71,29 @@ class Result:
 
     def line(self) -> str:
         """What the report says of it."""
-        counts = sum((each.counts for each in self.topics), self.keys.counts)
-        others = ", ".join(f"{count} {kind}" for kind, count in counts.items() if kind not in {"lost", "unexpected"})
+        counts = sum((each.counts for each in self.topics), Counter[str]())
+        killed = ", ".join(f"{count} {name}" for name, count in self.kills.most_common())
+        verdict = "ok" if self.valid else f"BROKEN: {', '.join(sorted({each.kind for each in self.violations}))}"
         return (
             f"{self.name:<14}{sum(each.acknowledged for each in self.topics):>8} messages"
             f"{sum(each.deliveries for each in self.topics):>8} deliveries"
             f"{sum(each.duplicates for each in self.topics):>7} duplicates"
             f"{sum(each.dead for each in self.topics):>6} dead letters"
-            f"{self.kills.total():>5} kills{self.seconds:>7.1f} s   {counts['lost']} lost, "
-            f"{counts['unexpected']} unexpected   {self.keys.operations} operations on {self.keys.keys} keys"
-            f"   {'ok' if self.valid else f'BROKEN: {others or self.broken}'}"
+            f"   {counts['lost']} lost, {counts['unexpected']} unexpected"
+            f"{self.keys.operations:>8} operations on {self.keys.keys:>4} keys"
+            f"{self.events.events if self.events else '-':>8} events"
+            f"{self.kills.total():>5} kills ({killed}){self.seconds:>7.1f} s   {verdict}"
         )
 
 
 class Nemesis:
     """Kills, and starts again."""
 
-    def __init__(self, service: Service, backend: Backend, *, clock: Clock, chance: Random) -> None:
-        self._service = service
-        self._victim = backend.victim
+    def __init__(self, site: Installation, *, victim: bool, clock: Clock, chance: Random) -> None:
+        self._site = site
+        self._victim = victim
         self._clock = clock
         self._chance = chance
-        self.kills: Counter[str] = Counter()
         self.raging = True
 
     async def rage(self, calm_s: float) -> None:
@@ -94,29 +102,13 @@ class Nemesis:
             await self._clock.sleep(self._chance.uniform(0.2, calm_s))
             dice = self._chance.random()
             if dice < 0.05:
-                await self._service.freeze(self._chance.uniform(0.1, 1.5))
-            elif self._victim is not None and dice < 0.45:
-                await self._kill_server(self._victim.name, together=dice < 0.1)
+                await self._site.freeze()
+            elif dice < 0.1:
+                await self._site.kill_ledger()
+            elif dice < 0.45 and self._victim:
+                await self._site.kill_store(together=dice < 0.15)
             else:
-                await self.kill_service()
-
-    async def kill_service(self) -> None:
-        """And bring it back."""
-        await self._service.kill()
-        self.kills["service"] += 1
-        await self._service.start()
-
-    async def _kill_server(self, name: str, *, together: bool) -> None:
-        assert self._victim is not None
-        await asyncio.to_thread(self._victim.kill)
-        self.kills[name] += 1
-        if together:
-            await self._service.kill()
-            self.kills["service"] += 1
-        await self._clock.sleep(self._chance.random() * 0.5)
-        await asyncio.to_thread(self._victim.restart)
-        if together:
-            await self._service.start()
+                await self._site.kill_service()
 
 
 async def run(name: str, size: Size, *, seed: int = 0) -> Result:
@@ -124,26 +116,49 @@ async def run(name: str, size: Size, *, seed: int = 0) -> Result:
     clock, chance = SystemClock(), Random(seed)
     began = clock.monotonic()
     with tempfile.TemporaryDirectory(prefix="theory-") as folder, BACKENDS[name]() as backend:
-        service = Service(Path(folder), backend.variables, clock=clock, chance=chance)
+        site = Installation(Path(folder), backend, clock=clock, chance=chance)
         try:
-            await service.start()
-            nemesis = Nemesis(service, backend, clock=clock, chance=chance)
-            plain, brittle, keys = await _clients(service, backend.pace, clock, chance)
-            await _work(plain, brittle, keys, nemesis, size, backend.pace)
+            await site.start()
+            plain, brittle, keys = await _clients(site, backend.pace, clock, chance)
+            keeps_events = await _told(site)
+            nemesis = Nemesis(site, victim=backend.victim is not None, clock=clock, chance=chance)
+            await _work(plain, brittle, keys, nemesis, site.kills, size, backend.pace)
             backend.heal()
-            await nemesis.kill_service()  # nothing goes on behind the back of the drain
+            await site.kill_service()  # nothing goes on behind the back of the drain
             await asyncio.gather(plain.drain(), brittle.drain())
+            events = await _events(site, brittle, keys, clock) if keeps_events else None
         finally:
-            await service.close()
+            await site.close()
     seconds = clock.monotonic() - began
     topics = tuple(total_queue.check(each.history, each.promises) for each in (plain, brittle))
     broken = _broken([*plain.history, *brittle.history, *keys.history])
-    return Result(name, seed, nemesis.kills, seconds, topics, key_history.check(keys.history), broken)
+    return Result(name, seed, site.kills, seconds, topics, key_history.check(keys.history), events, broken)
 
 
-async def _clients(service: Service, pace: Pace, clock: Clock, chance: Random) -> tuple[QueueWork, QueueWork, KeyWork]:
+async def _told(site: Installation) -> bool:
+    """Let every change of a plan be told where that is promised to survive; whether it is."""
+    queue, kv = await site.capabilities()
+    if "EVENTS_KEPT" not in queue.features & kv.features:
+        return False
+    await site.tell_all(TOLD)
+    return True
+
+
+async def _events(site: Installation, queue: QueueWork, keys: KeyWork, clock: Clock) -> EventsReport:
+    """What the ledger was told in the end: events travel after their changes, some not before somebody looks."""
+    ends = clock.monotonic() + _TRAVEL_S
+    while True:
+        report = told.check(await site.events(TOLD), queue.history, keys.history)
+        if report.valid or clock.monotonic() > ends:
+            return report
+        await clock.sleep(1.0)
+
+
+async def _clients(
+    site: Installation, pace: Pace, clock: Clock, chance: Random
+) -> tuple[QueueWork, QueueWork, KeyWork]:
     """Those of a topic, of one with dead letters, and of keys, who expect what the service promises."""
-    queue, kv = await service.capabilities()
+    queue, kv = await site.capabilities()
     promises = Promises(
         keys="IDEMPOTENCY_KEYS" in queue.features,
         fenced="FENCED_HANDLES" in queue.features,
@@ -152,7 +167,7 @@ async def _clients(service: Service, pace: Pace, clock: Clock, chance: Random) -
     )
     slack_s = queue.redelivery_slack_s + _ZOMBIE_S
     plain = QueueWork(
-        service,
+        site,
         promises,
         clock=clock,
         chance=chance,
@@ -162,20 +177,30 @@ async def _clients(service: Service, pace: Pace, clock: Clock, chance: Random) -
         slack_s=slack_s,
     )
     brittle = QueueWork(
-        service,
+        site,
         replace(promises, max_receives=MAX_RECEIVES),
         clock=clock,
         chance=chance,
+        plan_id=TOLD,
         topic="brittle",
         mix=BRITTLE,
         batch=pace.batch // 4,
         backlog=4 * pace.batch,
         slack_s=slack_s,
     )
-    return plain, brittle, KeyWork(service, request_ids="REQUEST_IDS" in kv.features, clock=clock, chance=chance)
+    request_ids = "REQUEST_IDS" in kv.features
+    return plain, brittle, KeyWork(site, request_ids=request_ids, clock=clock, chance=chance, plan_id=TOLD)
 
 
-async def _work(plain: QueueWork, brittle: QueueWork, keys: KeyWork, nemesis: Nemesis, size: Size, pace: Pace) -> None:
+async def _work(
+    plain: QueueWork,
+    brittle: QueueWork,
+    keys: KeyWork,
+    nemesis: Nemesis,
+    kills: Counter[str],
+    size: Size,
+    pace: Pace,
+) -> None:
     clock = SystemClock()
     async with asyncio.TaskGroup() as group:
         raging = group.create_task(nemesis.rage(size.calm_s * pace.calmer))
@@ -191,7 +216,7 @@ async def _work(plain: QueueWork, brittle: QueueWork, keys: KeyWork, nemesis: Ne
             group.create_task(keys.work(f"k{number}"))
         for number in range(pace.key_workers):
             group.create_task(keys.lease(f"l{number}"))
-        while plain.published + brittle.published < size.messages or nemesis.kills.total() < size.kills:
+        while plain.published + brittle.published < size.messages or kills.total() < size.kills:
             await clock.sleep(_LOOK_S)
         nemesis.raging = False
         await raging

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.chaos import key_history, linearizable, total_queue
+from tests.chaos import key_history, linearizable, told, total_queue
 from tests.chaos.history import NEVER, Operation, Outcome
 from tests.chaos.key_history import Delete, Get, Incr, Key, KeyOperation, Put
 from tests.chaos.linearizable import Verdict
 from tests.chaos.queue_history import Ack, Action, Consume, Extend, Nack, Promises, Publish, QueueOperation, Redrive
 from theory.core.adapters import Message, Published
+from theory.core.chain import Event
 
 UNKNOWN, FAIL = Outcome.UNKNOWN, Outcome.FAIL
 
@@ -247,3 +248,34 @@ def test_a_report_counts_what_happened() -> None:
     report = total_queue.check(history, Promises())
     assert (report.acknowledged, report.delivered, report.deliveries, report.duplicates) == (1, 2, 3, 1)
     assert (report.recovered, report.dead, report.valid) == (1, 0, True)
+
+
+def event(number: int, kind: str, area: str = "queue", **body: str) -> Event:
+    return Event("p-1", number, f"{area}/0a1b/{number}", kind, "", body, "", "", b"")
+
+
+TOLD = (
+    *(event(n, "scratch.queue.published") for n in (1, 2)),
+    event(3, "scratch.queue.retry"),
+    *(event(n, "scratch.kv.changed", "kv", op="put") for n in (1, 2)),
+)
+KNOWN = (sent("a"), sent("b"), taken(1, name="a"), queue(Nack("a:1:False", 0), 2, 3))
+WRITTEN = (key(Put("k", b"1"), 0, 1), key(Put("k", b"2"), 0), key(Delete("k"), 0, 1))
+
+
+def test_events_of_every_change_and_of_no_more_are_sound() -> None:
+    assert told.check(TOLD, KNOWN, WRITTEN).violations == ()
+
+
+@pytest.mark.parametrize("missing", range(len(TOLD) - 1))
+def test_an_event_that_is_missing_is_found(missing: int) -> None:
+    report = told.check([each for idx, each in enumerate(TOLD) if idx != missing], KNOWN, WRITTEN)
+    assert not report.valid
+    assert report.events == len(TOLD) - 1
+
+
+def test_a_change_that_nobody_asked_for_is_found() -> None:
+    assert told.check([*TOLD, event(4, "scratch.queue.retry")], KNOWN, WRITTEN).counts == {"event_count": 1}
+    assert told.check([*TOLD, event(3, "scratch.kv.changed", "kv", op="incr")], KNOWN, WRITTEN).counts == {
+        "event_count": 1
+    }

@@ -8,7 +8,7 @@ from theory.api.resources.v1 import kv_pb2 as pb
 from theory.core.adapters import KVIncr, KVPut, KVValue
 from theory.core.errors import TheoryError
 from theory.core.ids import PlanId, RequestId
-from theory.wire.moments import timestamp
+from theory.wire.moments import write_timestamp
 from theory.wire.status import item_ok, item_status
 
 _OK = item_ok()
@@ -41,15 +41,17 @@ def values_to_proto(answers: Iterable[KVValue | TheoryError | None]) -> pb.GetRe
     """One result per key."""
     response = pb.GetResponse()
     add = response.results.add
+    # Field by field, and OK as what it is, an empty message: half the price of handing them over.
     for answer in answers:
-        if answer is None:
-            add(status=_OK)
-        elif isinstance(answer, TheoryError):
-            add(status=item_status(answer))
-        elif answer.expire_time is None:
-            add(status=_OK, value=answer.value)
-        else:
-            add(status=_OK, value=answer.value, expire_time=timestamp(answer.expire_time))
+        result = add()
+        if isinstance(answer, TheoryError):
+            result.status.CopyFrom(item_status(answer))
+            continue
+        result.status.SetInParent()
+        if answer is not None:
+            result.value = answer.value
+            if answer.expire_time is not None:
+                write_timestamp(answer.expire_time, result.expire_time)
     return response
 
 
@@ -58,10 +60,12 @@ def sums_to_proto(answers: Iterable[int | TheoryError]) -> pb.IncrResponse:
     response = pb.IncrResponse()
     add = response.results.add
     for answer in answers:
+        result = add()
         if isinstance(answer, TheoryError):
-            add(status=item_status(answer))
+            result.status.CopyFrom(item_status(answer))
         else:
-            add(status=_OK, value=answer)
+            result.status.SetInParent()
+            result.value = answer
     return response
 
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from theory.wire.moments import timestamp
+from theory.api.resources.v1.queue_pb2 import Message
+from theory.wire.moments import timestamp, write_timestamp
 
 _EAST = timezone(timedelta(hours=2))
 
@@ -24,3 +25,7 @@ def test_a_moment_is_what_protobuf_itself_makes_of_it(moment: datetime) -> None:
     expected.FromDatetime(moment)
     assert timestamp(moment) == expected
     assert timestamp(moment).ToDatetime(UTC) == moment
+    message = Message()
+    write_timestamp(moment, message.publish_time)
+    assert message.HasField("publish_time")
+    assert message.publish_time == expected
