@@ -9,6 +9,8 @@ from typing import NamedTuple, TypeAlias
 from tests.chaos.history import NEVER, Operation
 from theory.core.adapters import Message, Published
 
+_SHOWN = 40
+
 LINGER_S = 1.0
 """How long a consume may go on after its client stopped waiting. No store works on one for so long."""
 
@@ -141,6 +143,11 @@ class Story:
     deliveries: list[Delivery] = field(default_factory=list)
 
     @property
+    def name(self) -> str:
+        """What a report calls it."""
+        return repr(self.body[:_SHOWN])
+
+    @property
     def asked(self) -> Publish:
         """What was published; nothing, for what never was."""
         action = self.tries[0].action if self.tries else Publish(self.body)
@@ -159,7 +166,7 @@ class Story:
             end = "       -" if each.returned == NEVER else f"{each.returned - since:8.3f}"
             told = f"{each.outcome} {each.reason}".strip()
             named = f" as {each.answer.message_id}" if isinstance(each.answer, Published) else ""
-            yield f"{each.invoked - since:8.3f} .. {end}  {each.process:<8}  publish {self.body!r}: {told}{named}"
+            yield f"{each.invoked - since:8.3f} .. {end}  {each.process:<8}  publish {self.name}: {told}{named}"
         for delivery in sorted(self.deliveries, key=lambda each: each.consume.returned):
             yield from delivery.lines(since)
 

@@ -17,6 +17,12 @@ _PAUSE_S = 0.02
 _IMPATIENCE_S = 0.03
 """A client that gives up does so within this time, often before the answer."""
 
+_LARGE = 9_000
+"""More than a page of any store."""
+
+_MOVING_S = 60
+"""How long a store that moves in several steps may hide what it moves, if it is killed between them."""
+
 
 @dataclass(frozen=True)
 class Mix:
@@ -24,6 +30,7 @@ class Mix:
 
     keyed: float = 0.9
     delayed: float = 0.02
+    large: float = 0.01
     impatient: float = 0.03
     """Calls whose answer nobody waits for."""
     deaf: float = 0.003
@@ -65,6 +72,7 @@ class QueueWork:
         batch: int = 100,
         backlog: int = 3_000,
         slack_s: float = 0.5,
+        redrives: bool = True,
     ) -> None:
         self._site = site
         self.promises = promises
@@ -76,6 +84,7 @@ class QueueWork:
         self._batch = batch
         self._backlog = backlog
         self._slack_s = slack_s
+        self._redrives = redrives
         self._recorder: Recorder[Action, Answer] = Recorder(clock.monotonic)
         self._hidden_until = 0.0
         self.published = 0
@@ -101,7 +110,8 @@ class QueueWork:
 
     def _fresh(self, name: str) -> Publish:
         keyed = self.promises.keys and self._chance.random() < self._mix.keyed
-        return Publish(name.encode(), name if keyed else None, int(self._chance.random() < self._mix.delayed))
+        body = name.encode() + bytes(_LARGE if self._chance.random() < self._mix.large else 0)
+        return Publish(body, name if keyed else None, int(self._chance.random() < self._mix.delayed))
 
     async def _publish(self, name: str, batch: Sequence[Publish]) -> None:
         most, left = self.promises.max_receives, list(batch)
@@ -118,8 +128,6 @@ class QueueWork:
             unsure = [each for each, operation in zip(left, operations, strict=True) if unknown(operation)]
             # With its key a message is sent until it is there; without, it may be there twice.
             left = [each for each in unsure if each.key is not None or self._chance.random() < 0.5]
-            if unsure:
-                await self._site.back()
 
     async def consume(self, name: str) -> None:
         """Take messages and do with them what consumers do, until told to stop."""
@@ -170,7 +178,8 @@ class QueueWork:
         """Take dead letters: bring some back, forget some, drop some."""
         while self.consuming:
             messages = await self._take(name, 10, 2, dead=True)
-            if messages and (dice := self._chance.random()) < 0.4:
+            dice = self._chance.random()
+            if messages and dice < 0.4 and self._redrives:
                 await self._redrive(name, messages)
             elif messages and dice < 0.8:
                 await self._ack(name, messages)
@@ -245,7 +254,11 @@ class QueueWork:
     async def _redrive(self, process: str, messages: Sequence[Message]) -> None:
         handles = [each.receipt_handle for each in messages]
         actions = [Redrive(each) for each in handles]
-        await self._asked(process, actions, lambda: self._site.queue.redrive_many(*self._place, handles))
+        operations = await self._asked(
+            process, actions, lambda: self._site.queue.redrive_many(*self._place, handles), self._limit_s()
+        )
+        if not self.promises.moves and any(unknown(each) for each in operations):
+            self._hide(_MOVING_S)
 
     async def _asked(
         self,

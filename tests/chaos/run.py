@@ -40,6 +40,10 @@ class Size:
     kills: int
     calm_s: float = 2.0
     """The longest time between a start and the next kill."""
+    redrives: bool = True
+    """Whether dead letters are brought back: one that is cut off in that may be hidden for a minute."""
+    events: bool = True
+    """Whether events are judged: what a replica was killed with may have to wait for half a minute."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +123,8 @@ async def run(name: str, size: Size, *, seed: int = 0) -> Result:
         site = Installation(Path(folder), backend, clock=clock, chance=chance)
         try:
             await site.start()
-            plain, brittle, keys = await _clients(site, backend.pace, clock, chance)
-            keeps_events = await _told(site)
+            plain, brittle, keys = await _clients(site, size, backend.pace, clock, chance)
+            keeps_events = size.events and await _told(site)
             nemesis = Nemesis(site, victim=backend.victim is not None, clock=clock, chance=chance)
             await _work(plain, brittle, keys, nemesis, site.kills, size, backend.pace)
             backend.heal()
@@ -155,7 +159,7 @@ async def _events(site: Installation, queue: QueueWork, keys: KeyWork, clock: Cl
 
 
 async def _clients(
-    site: Installation, pace: Pace, clock: Clock, chance: Random
+    site: Installation, size: Size, pace: Pace, clock: Clock, chance: Random
 ) -> tuple[QueueWork, QueueWork, KeyWork]:
     """Those of a topic, of one with dead letters, and of keys, who expect what the service promises."""
     queue, kv = await site.capabilities()
@@ -187,6 +191,7 @@ async def _clients(
         batch=pace.batch // 4,
         backlog=4 * pace.batch,
         slack_s=slack_s,
+        redrives=size.redrives,
     )
     request_ids = "REQUEST_IDS" in kv.features
     return plain, brittle, KeyWork(site, request_ids=request_ids, clock=clock, chance=chance, plan_id=TOLD)

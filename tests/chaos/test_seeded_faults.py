@@ -9,7 +9,7 @@ from tests.chaos.queue_history import Promises
 from tests.chaos.rehearsal import rehearse_keys, rehearse_queue
 
 SEEDS = 8
-"""One run may pass a fault by; a make chaos is a thousand times as long as one of these."""
+"""One short run may pass a fault by."""
 
 
 @pytest.mark.parametrize("fault", faulty_queues.FAULTS, ids=lambda each: each.__name__)

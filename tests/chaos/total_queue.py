@@ -112,28 +112,28 @@ class _Judge:
         possible = [each for each in story.tries if each.possible]
         if story.acknowledged and not settled(story.deliveries, Ack):
             how = "delivered, never acknowledged, and gone in the end" if story.deliveries else "never delivered"
-            self._add("lost", f"{story.body!r} was acknowledged by the store, {how}", story)
+            self._add("lost", f"{story.name} was acknowledged by the store, {how}", story)
         if not story.deliveries:
             return
         if not possible:
-            self._add("unexpected", f"{story.body!r} was delivered but never published", story)
+            self._add("unexpected", f"{story.name} was delivered but never published", story)
             return
         due = min(each.invoked for each in possible) + story.asked.delay_s
         if any(each.consume.returned < due - self._promises.tolerance_s for each in story.deliveries):
             what = "before its delay was over" if story.asked.delay_s else "before it was published"
-            self._add("early", f"{story.body!r} was delivered {what}", story)
+            self._add("early", f"{story.name} was delivered {what}", story)
         named = {each.answer.message_id for each in story.tries if isinstance(each.answer, Published)}
         seen = {each.message.message_id for each in story.deliveries}
         if len(seen - named) > sum(not each.ok for each in possible):
-            self._add("unexpected", f"{story.body!r} was delivered as more messages than were published", story)
+            self._add("unexpected", f"{story.name} was delivered as more messages than were published", story)
 
     def _judge_key(self, story: Story) -> None:
         published = [each.answer for each in story.tries if isinstance(each.answer, Published)]
         ids = {each.message_id for each in published} | {each.message.message_id for each in story.deliveries}
         if len(ids) > 1:
-            self._add("key", f"{story.body!r} has one idempotency key and {len(ids)} ids", story)
+            self._add("key", f"{story.name} has one idempotency key and {len(ids)} ids", story)
         elif sum(not each.duplicate for each in published) > 1:
-            self._add("key", f"{story.body!r} was said to be new more than once", story)
+            self._add("key", f"{story.name} was said to be new more than once", story)
 
     def _judge_counts(self, story: Story, deliveries: Sequence[Delivery]) -> None:
         last, since = 0, min((each.invoked for each in story.tries), default=0.0)
@@ -181,7 +181,7 @@ class _Judge:
             if isinstance(each.action, Ack) and each.ok and (self._promises.fenced or self._timely(delivery, each))
         ]
         if any(ack.before(each.consume) for ack in counted for each in deliveries):
-            self._add("resurrected", f"{story.body!r} was delivered after it was acknowledged", story)
+            self._add("resurrected", f"{story.name} was delivered after it was acknowledged", story)
 
     def _timely(self, delivery: Delivery, settling: QueueOperation) -> bool:
         return settling.returned < delivery.earliest_end(settling, fenced=False) - self._promises.tolerance_s
@@ -222,13 +222,13 @@ class _Judge:
         dead = [each for each in deliveries if each.dead]
         most = self._promises.max_receives
         if most and self._promises.counts and any(each.count > most for each in live):
-            self._add("max_receives", f"{story.body!r} was delivered more than {most} times", story)
+            self._add("max_receives", f"{story.name} was delivered more than {most} times", story)
         if not dead:
             return
         since = min((each.invoked for each in story.tries), default=0.0)
         first = min(each.consume.returned for each in dead)
         seen = sum(each.consume.invoked <= first for each in live)
         if not most or seen + self._index.lost_answers(since, first, dead=False) < most:
-            self._add("dead_early", f"{story.body!r} died after at most {seen} of {most} deliveries", story)
+            self._add("dead_early", f"{story.name} died after at most {seen} of {most} deliveries", story)
         if self._promises.moves and any(one.before(each) for one in dead for each in live):
-            self._add("dead_alive", f"{story.body!r} was delivered after it had died", story)
+            self._add("dead_alive", f"{story.name} was delivered after it had died", story)
