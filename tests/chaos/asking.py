@@ -94,21 +94,24 @@ async def ask(
     limit_s: float | None = None,
 ) -> None:
     """Write down what each operation of a batch was answered. After `limit_s` nobody listens any more."""
+    answers: Sequence[object]
     try:
         async with asyncio.timeout(limit_s):
             answers = await call()
     except TheoryError as error:
-        for each in operations:
-            _refused(recorder, each, error)
+        answers = [error] * len(operations)
     except TimeoutError:
-        for each in operations:
-            recorder.unknown(each, "TIMEOUT")
-    else:
-        for each, answer in zip(operations, answers, strict=True):
-            if isinstance(answer, TheoryError):
-                _refused(recorder, each, answer)
-            else:
-                recorder.ok(each, answer_of(answer))
+        answers = [Unavailable("TIMEOUT", "nobody waited for the answer")] * len(operations)
+    except asyncio.CancelledError:
+        # gRPC cancels what is under way on a channel that is closed; nobody cancels this task for that.
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
+        answers = [Unavailable("CUT", "the connection broke")] * len(operations)
+    for each, answer in zip(operations, answers, strict=True):
+        if isinstance(answer, TheoryError):
+            _refused(recorder, each, answer)
+        else:
+            recorder.ok(each, answer_of(answer))
 
 
 def _refused(recorder: Recorder[A, R], operation: Operation[A, R], error: TheoryError) -> None:

@@ -38,14 +38,16 @@ class Installation:
     """One home. A `tests.chaos.asking.Site`."""
 
     def __init__(self, home: Path, backend: Backend, *, clock: Clock, chance: Random) -> None:
-        token = ServiceKeys.load_or_create(home).token_of(Role.EXECUTOR)
+        self._token = ServiceKeys.load_or_create(home).token_of(Role.EXECUTOR)
+        self._url = socket_url(home, "resources")
         self._backend = backend
         self._clock = clock
         self._chance = chance
         self._up = asyncio.Event()
-        self._channels = [_channel(socket_url(home, name), token) for name in ("resources", "ledger")]
-        self._queue, self._keys = QueueClient(self._channels[0]), KVClient(self._channels[0])
-        self._books = LedgerClient(self._channels[1])
+        self._channel = _channel(self._url, self._token)
+        self._queue, self._keys = QueueClient(self._channel), KVClient(self._channel)
+        self._books_channel = _channel(socket_url(home, "ledger"), self._token)
+        self._books = LedgerClient(self._books_channel)
         self._service = Process("resources", home, backend.variables, clock=clock, ask=self.capabilities)
         self._ledger = Process("ledger", home, {}, clock=clock, ask=self._books.capabilities)
         self.kills: Counter[str] = Counter()
@@ -74,8 +76,8 @@ class Installation:
 
     async def close(self) -> None:
         """End everything."""
-        for channel in self._channels:
-            await channel.close()
+        await self._channel.close()
+        await self._books_channel.close()
         await asyncio.gather(self._service.end(), self._ledger.end())
 
     async def capabilities(self) -> tuple[QueueCapabilities, KVCapabilities]:
@@ -115,6 +117,12 @@ class Installation:
         await asyncio.to_thread(victim.restart)
         if together:
             await self._start_service()
+
+    async def cut(self) -> None:
+        """Break the connection of all clients, whatever is on its way; they have a new one at once."""
+        broken, self._channel = self._channel, _channel(self._url, self._token)
+        self._queue, self._keys = QueueClient(self._channel), KVClient(self._channel)
+        await broken.close()
 
     async def freeze(self) -> None:
         """Let the service stand still for a moment."""

@@ -107,10 +107,12 @@ class Nemesis:
             dice = self._chance.random()
             if dice < 0.05:
                 await self._site.freeze()
-            elif dice < 0.1:
+            elif dice < 0.15:
+                await self._site.cut()
+            elif dice < 0.2:
                 await self._site.kill_ledger()
-            elif dice < 0.45 and self._victim:
-                await self._site.kill_store(together=dice < 0.15)
+            elif dice < 0.5 and self._victim:
+                await self._site.kill_store(together=dice < 0.25)
             else:
                 await self._site.kill_service()
 
