@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+import grpc
+
 from tests.chaos.history import A, Operation, R, Recorder
 from theory.core.adapters import KVIncr, KVPut, KVValue, Message, Published, QueueExtend, QueueNack, QueuePublish
 from theory.core.errors import Conflict, Corrupt, Exhausted, TheoryError, Unavailable
@@ -106,12 +108,18 @@ async def ask(
         # gRPC cancels what is under way on a channel that is closed; nobody cancels this task for that.
         if (task := asyncio.current_task()) is None or task.cancelling():
             raise
-        answers = [Unavailable("CUT", "the connection broke")] * len(operations)
+        answers = [_cut()] * len(operations)
+    except grpc.aio.UsageError:  # it had not even gone out
+        answers = [_cut()] * len(operations)
     for each, answer in zip(operations, answers, strict=True):
         if isinstance(answer, TheoryError):
             _refused(recorder, each, answer)
         else:
             recorder.ok(each, answer_of(answer))
+
+
+def _cut() -> Unavailable:
+    return Unavailable("CUT", "the connection was closed")
 
 
 def _refused(recorder: Recorder[A, R], operation: Operation[A, R], error: TheoryError) -> None:
