@@ -1,7 +1,7 @@
 """The one place that chooses the adapters of the artifact store and puts its rules around them."""
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import grpc
@@ -17,6 +17,7 @@ from services.artifacts.domain.store import BlobStore
 from services.artifacts.domain.sweep import Sweep
 from services.artifacts.ports import BindingAdapter
 from services.artifacts.servicer import ArtifactsServicer
+from services.drivers.background import Background
 from theory.api.artifacts.v1 import artifacts_pb2_grpc as rpc
 from theory.core.clock import Clock, SystemClock
 from theory.core.ids import IdSource
@@ -52,8 +53,9 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
 
     async def start() -> None:
         table.start(ledger)
-        sweeping = asyncio.create_task(sweep.run(), name="artifact-sweep")
-        opened.push_async_callback(_end, sweeping)
+        sweeping = Background("artifact-sweep", sweep.run)
+        sweeping.start()
+        opened.push_async_callback(sweeping.close)
 
     async def ready() -> None:
         await _look(table, clock)
@@ -64,9 +66,3 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
 async def _look(table: BindingAdapter, clock: Clock) -> None:
     now = clock.now()
     await table.read(lambda reader: reader.open_fences(now, 1))
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -1,12 +1,12 @@
 """Events on their way to the ledger from adapters that cannot keep them: sent soon, in order, lost by a crash."""
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeAlias
 
+from services.drivers.background import Background
 from theory.core.clock import Clock
 from theory.core.errors import AlreadyExists, Denied, Invalid, TheoryError
 from theory.core.ledger import Appended, PlanEvent
@@ -36,7 +36,7 @@ class BestEffort:
         self._clock = clock
         self._waiting: deque[PlanEvent] = deque()
         self._poked = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("events", self._run)
         self.dropped = 0
         """How many were given up."""
 
@@ -52,25 +52,22 @@ class BestEffort:
 
     def start(self) -> None:
         """Begin to send."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="events")
+        self._background.start()
 
     async def ready(self) -> None:
         """Always: whatever happens to the ledger, the effects go on."""
 
     async def close(self) -> None:
         """Send what is left if the ledger takes it now; stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-            try:
-                while self._waiting:
-                    await self._send()
-            except TheoryError as error:
-                self._drop(len(self._waiting), error.reason)
-                self._waiting.clear()
+        if not self._background.started:
+            return
+        await self._background.close()
+        try:
+            while self._waiting:
+                await self._send()
+        except TheoryError as error:
+            self._drop(len(self._waiting), error.reason)
+            self._waiting.clear()
 
     async def _run(self) -> None:
         while True:

@@ -237,7 +237,8 @@ def _away() -> Unavailable:
     return Unavailable("STORE_UNREACHABLE", "the store does not answer, or asks for patience")
 
 
-def _corrupt() -> Corrupt:
+def foreign() -> Corrupt:
+    """The error for what nobody of us wrote."""
     return Corrupt("STORE_CORRUPT", "the store holds what this service never wrote")
 
 
@@ -258,8 +259,8 @@ _BY_CLASS: Mapping[str, Callable[[], Exception]] = {
     "modal.exception.RequestSizeError": _refused,
     "modal.exception.ResourceExhaustedError": _full,
     "modal.exception.UnimplementedError": _unsupported,
-    "modal.exception.DeserializationError": _corrupt,
-    "modal.exception.DataLossError": _corrupt,
+    "modal.exception.DeserializationError": foreign,
+    "modal.exception.DataLossError": foreign,
     "modal.exception.Error": _away,
     "grpclib.exceptions.GRPCError": _away,
     "grpclib.exceptions.StreamTerminatedError": _away,

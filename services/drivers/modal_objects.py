@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from services.drivers.modal import Absent, Connection
+from services.drivers.modal import Absent, Connection, foreign
 from theory.core.errors import Corrupt, Unavailable
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ async def together(asked: Iterable[Awaitable[T]]) -> list[T]:
 
 def _bytes(found: object) -> bytes:
     if not isinstance(found, bytes):
-        raise Corrupt("STORE_CORRUPT", "the store holds what this service never wrote")
+        raise foreign()
     return found
 
 

@@ -3,15 +3,17 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from services.drivers.modal import Absent, Connection, hash_of
 from services.drivers.modal_objects import Standing, together
 from services.drivers.opening import Opening
-from theory.core.clock import Clock, rfc3339
+from services.drivers.teller import Teller
+from theory.core.clock import Clock
 from theory.core.errors import TheoryError, Unavailable
-from theory.core.scratch import Change, sampled
+from theory.core.scratch import Change
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -21,7 +23,6 @@ TRUSTED_S = 30.0
 """How long a process goes by what it knows of a plan. Of an end it learns before: the plan's objects are gone."""
 
 _MAX_PLANS = 10_000
-_AREA_BYTES = 4
 _FIGURE_BYTES = 4
 
 
@@ -80,34 +81,19 @@ class Plans:
         await self._marks.asked(lambda marks: marks.put(f"{kind}:{hash_of(plan_id)}", value))
 
 
-class Teller:
-    """Makes events of changes that are done: best effort."""
+class PlanTeller:
+    """Makes events of changes that are done: best effort, and none where nobody can say how many make one."""
 
     def __init__(self, plans: Plans, area: str, opening: Opening) -> None:
         self._plans = plans
-        # Where this process counts events: no other goes on from where it stops.
-        self._area = f"{area}/{opening.ids.token_hex(_AREA_BYTES)}"
-        self._clock = opening.clock
-        self._emit = opening.emit
-        self._counted: dict[str, int] = {}
+        self._teller = Teller(area, opening)
+        self.forget = self._teller.forget
 
     async def tell(self, plan_id: str, changes: Sequence[Change]) -> None:
-        """Emit those that become events; none where nobody can say how many do."""
-        if not changes:
-            return
-        try:
-            every = (await self._plans.mark(plan_id)).event_every
-        except TheoryError:
-            return
-        if every:
-            counted = self._counted.get(plan_id, 0)
-            self._counted[plan_id] = counted + len(changes)
-            ts = rfc3339(self._clock.now())
-            self._emit(sampled(plan_id, self._area, changes, counted=counted, every=every, ts=ts))
-
-    def forget(self, plan_id: str) -> None:
-        """The plan has ended."""
-        self._counted.pop(plan_id, None)
+        """Emit those that become events."""
+        if changes:
+            with suppress(TheoryError):
+                self._teller.tell(plan_id, changes, every=(await self._plans.mark(plan_id)).event_every)
 
 
 class Kind(Protocol[T_co]):

@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from services.drivers.background import Background, Pauses
 from services.drivers.events import FOR_EVER, Append
 from services.drivers.sql import Database
 from services.drivers.sql.statement import Rows, Statement
@@ -35,7 +36,7 @@ from theory.core.ledger import Appended, PlanEvent
 _log = logging.getLogger(__name__)
 
 _BATCH = 500
-_FIRST_PAUSE_S = 0.1
+_TURN_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 30.0
 _LOOK_EVERY_S = 5.0
 
@@ -78,9 +79,8 @@ def enqueue(connection: Connection, events: Iterable[PlanEvent]) -> None:
     `Invalid` (`JSON_INVALID`) for a body that no chain takes: the effect is then refused with it.
     """
     rows = [
-        (each.plan_id, event.event_id, event.kind, event.ts, jcs.canonical(dict(event.body), floats=False))
-        for each in events
-        for event in (each.event,)
+        (plan_id, event.event_id, event.kind, event.ts, jcs.canonical(dict(event.body), floats=False))
+        for plan_id, event, _ in events
     ]
     if rows:
         _EVENTS.add(connection, rows)
@@ -99,12 +99,11 @@ class Pump:
         self._append = append
         self._clock = clock
         self._poked = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("outbox", self._run)
 
     def start(self) -> None:
         """Carry on what an earlier process left, then whatever comes."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="outbox")
+        self._background.start()
 
     def poke(self) -> None:
         """Say that a transaction with events has committed. Without it they leave a few seconds later."""
@@ -112,26 +111,21 @@ class Pump:
 
     async def close(self) -> None:
         """Stop; what is left waits for the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._background.close()
 
     async def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(self._clock, longest_s=_LONGEST_PAUSE_S)
         while True:
             self._poked.clear()
             try:
                 carried = await self._carry()
             except Exception as error:  # noqa: BLE001 - whatever it was, the events must leave one day
-                _log.warning("outbox.waits", extra={"error": repr(error), "pause_s": pause_s})
-                await self._clock.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                _log.warning("outbox.waits", extra={"error": repr(error), "pause_s": pauses.next_s})
+                await pauses.make()
                 continue
-            pause_s = _FIRST_PAUSE_S
+            pauses.reset()
             if carried is None:
-                await self._clock.sleep(_FIRST_PAUSE_S)
+                await self._clock.sleep(_TURN_PAUSE_S)
             elif not carried:
                 # A caller that is cancelled between its commit and its poke must not leave an event behind.
                 await until_set(self._poked, self._clock, _LOOK_EVERY_S)

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeAlias
 
 import grpc
 
+from services.drivers.background import Background
 from services.executor.access import ACCESS
 from services.executor.adapters.peers import LedgerPeer, RegistryPeer, ScratchPeer, SecretsPeer, WorldPeer
 from services.executor.adapters.places import DirectoryPlaces, MemoryPlaces, RoutedPlaces
@@ -128,8 +129,9 @@ async def assemble(
         rpc.add_ExecutorServiceServicer_to_server(servicer, server)
 
     async def start() -> None:
-        cleaning = asyncio.create_task(leftovers.run(), name="leftovers")
-        opened.push_async_callback(_end, cleaning)
+        cleaning = Background("leftovers", leftovers.run)
+        cleaning.start()
+        opened.push_async_callback(cleaning.close)
         opened.push_async_callback(plans.close)
         await sweep.run()
         await plans.resume()
@@ -138,12 +140,6 @@ async def assemble(
         await state.open_plans()
 
     return ServiceUnit("executor", ACCESS, register, start=start, close=opened.aclose, ready=ready)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 async def _peers(config: ExecutorConfig, opening: AsyncExitStack) -> Peers:

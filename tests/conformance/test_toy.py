@@ -101,8 +101,14 @@ _CHEATS = [
         (
             "tells in its own words",
             """
-            def _tell(self, plan_id, plan, now, changes):
-                super()._tell(plan_id, plan, now, [kv_changed(each.body["key"], "changed") for each in changes])
+            def __init__(self, opening, quotas):
+                super().__init__(opening, quotas)
+                tell = self._teller.tell
+
+                def mistell(plan_id, changes, *, every):
+                    tell(plan_id, [kv_changed(each.body["key"], "changed") for each in changes], every=every)
+
+                self._teller.tell = mistell
             """,
             "each_change_is_told",
         ),

@@ -17,7 +17,7 @@ from services.resources.queue.adapters.sqs.messages import Letter
 from services.resources.queue.adapters.sqs.names import Names
 from services.resources.queue.adapters.sqs.queues import Queues
 from services.resources.queue.adapters.sqs.reaper import Reaper
-from services.resources.queue.ports import ENDED_KEPT, QueueQuotas, QueueStore
+from services.resources.queue.ports import QueueQuotas, QueueStore
 from services.resources.secrets.adapters import aws as aws_secrets
 from tests.servers import AWS_REGION, AWS_VARIABLES, AWSEmulator
 from theory.core.adapters import Message, Published, QueueNack, QueuePublish, TopicStats
@@ -25,6 +25,7 @@ from theory.core.clock import Clock, FakeClock, SystemClock
 from theory.core.errors import AlreadyExists, NotReady, TheoryError, Unavailable
 from theory.core.ids import SystemIds
 from theory.core.ledger import PlanEvent
+from theory.core.scratch import ENDED_KEPT
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

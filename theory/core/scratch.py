@@ -1,13 +1,25 @@
 """The events of scratch: which changes of keys and queues a chain tells of, and what it says of them. Never a value."""
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import NamedTuple
 
 from theory.core.chain import NewEvent
+from theory.core.errors import Invalid
 from theory.core.jcs import JSON
 from theory.core.ledger import PlanEvent
 
 MAX_EVENT_EVERY = 1_000_000
+
+ENDED_KEPT = timedelta(days=7)
+"""How long a store of scratch knows that a plan has ended. No process of a plan lives so long."""
+
+
+def check_event_every(event_every: int) -> None:
+    """Refuse a sampling out of range: `Invalid` (`EVENT_SAMPLING_INVALID`)."""
+    if not 0 <= event_every <= MAX_EVENT_EVERY:
+        bounds = {"min": "0", "max": str(MAX_EVENT_EVERY)}
+        raise Invalid("EVENT_SAMPLING_INVALID", f"event_every is 0 to {MAX_EVENT_EVERY}", **bounds)
 
 
 class Change(NamedTuple):

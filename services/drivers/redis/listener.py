@@ -1,6 +1,5 @@
 """Messages between replicas: a connection of its own that hears them, for as long as the server is there."""
 
-import asyncio
 import contextlib
 import logging
 import math
@@ -10,13 +9,13 @@ from typing import TypeAlias
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
+from services.drivers.background import Background, Pauses
 from services.drivers.redis.address import Address
 from theory.core.clock import Clock
 from theory.core.secret import Secret
 
 Hear: TypeAlias = Callable[[bytes], None]
 
-_FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 
 _log = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ class Listener:
         self._secret = secret
         self._clock = clock
         self._hear_by_channel: dict[bytes, Hear] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("redis.listener", self._run)
 
     def subscribe(self, channel: str, hear: Hear) -> None:
         """Call `hear` with each message, from `start` on. Called before it, once for a channel."""
@@ -38,29 +37,24 @@ class Listener:
 
     def start(self) -> None:
         """Begin to listen, where anybody subscribed."""
-        if self._task is None and self._hear_by_channel:
-            self._task = asyncio.create_task(self._run(), name="redis.listener")
+        if self._hear_by_channel:
+            self._background.start()
 
     async def close(self) -> None:
         """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._background.close()
 
     async def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(self._clock, longest_s=_LONGEST_PAUSE_S)
         while True:
             try:
                 async with self._subscribed() as connection:
-                    pause_s = _FIRST_PAUSE_S
+                    pauses.reset()
                     while True:
                         self._hear(await connection.read_response(disable_decoding=True, timeout=math.inf))
             except (RedisError, OSError) as error:
-                _log.info("redis.deaf", extra={"theory_fields": {"why": repr(error), "pause_s": pause_s}})
-            await self._clock.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                _log.info("redis.deaf", extra={"theory_fields": {"why": repr(error), "pause_s": pauses.next_s}})
+            await pauses.make()
 
     @contextlib.asynccontextmanager
     async def _subscribed(self) -> AsyncIterator[AbstractConnection]:

@@ -1,12 +1,12 @@
 """Events that scripts keep beside their effects, in one list per plan, until the ledger has them."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from services.drivers.background import Background, Pauses
 from services.drivers.events import FOR_EVER, Append
 from services.drivers.moments import from_us
 from services.drivers.redis.client import Redis
@@ -22,7 +22,6 @@ ReadChange: TypeAlias = Callable[[str], Change]
 
 _BATCH = 500
 _LISTS = 50
-_FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 30.0
 _LOOK_EVERY_S = 60.0
 _REFUSED_KEPT_MS = 7 * 24 * 3600 * 1000
@@ -51,23 +50,18 @@ class Outbox:
         self._due: dict[str, None] = {}
         """The plans that may have events waiting."""
         self._poked = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("outbox", self._run)
 
     def start(self) -> None:
         """Carry on what an earlier process left, then whatever comes."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="outbox")
+        self._background.start()
 
     async def ready(self) -> None:
         """Always: whatever happens to the ledger, the effects go on."""
 
     async def close(self) -> None:
         """Stop; what is left waits for the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._background.close()
 
     def poke(self, plan_id: str) -> None:
         """Say that a script kept events of this plan."""
@@ -75,7 +69,7 @@ class Outbox:
         self._poked.set()
 
     async def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses = Pauses(self._clock, longest_s=_LONGEST_PAUSE_S)
         look_at = self._clock.monotonic()
         while True:
             self._poked.clear()
@@ -86,11 +80,10 @@ class Outbox:
                 while self._due:
                     await self._carry()
             except Exception as error:  # noqa: BLE001 - whatever it was, the events must leave one day
-                _log.warning("outbox.waits", extra={"theory_fields": {"error": repr(error), "pause_s": pause_s}})
-                await self._clock.sleep(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                _log.warning("outbox.waits", extra={"theory_fields": {"error": repr(error), "pause_s": pauses.next_s}})
+                await pauses.make()
                 continue
-            pause_s = _FIRST_PAUSE_S
+            pauses.reset()
             await until_set(self._poked, self._clock, max(0.0, look_at - self._clock.monotonic()))
 
     async def _look(self) -> None:

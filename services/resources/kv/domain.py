@@ -7,7 +7,7 @@ from typing import TypeVar
 from services.resources.kv.ports import MAX_ITEMS, MAX_KEY_BYTES, MAX_TTL_S, MAX_VALUE_BYTES, KVStore
 from theory.core.adapters import KVIncr, KVPut, KVValue
 from theory.core.errors import Invalid, TheoryError
-from theory.core.scratch import MAX_EVENT_EVERY
+from theory.core.scratch import check_event_every
 
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
@@ -45,9 +45,7 @@ class KV:
 
     async def begin_plan(self, plan_id: str, *, event_every: int = 0) -> None:
         """Remember. `Invalid` (`EVENT_SAMPLING_INVALID`) for a figure out of range."""
-        if not 0 <= event_every <= MAX_EVENT_EVERY:
-            bounds = {"min": "0", "max": str(MAX_EVENT_EVERY)}
-            raise Invalid("EVENT_SAMPLING_INVALID", f"event_every is 0 to {MAX_EVENT_EVERY}", **bounds)
+        check_event_every(event_every)
         await self._store.begin_plan(plan_id, event_every)
 
     async def end_plan(self, plan_id: str) -> None:

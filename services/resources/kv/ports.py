@@ -23,9 +23,6 @@ SWEEP = 16
 REQUEST_KEPT = timedelta(hours=24)
 """How long a request id is known at least, also where its plan ends before."""
 
-ENDED_KEPT = timedelta(days=7)
-"""How long a store knows that a plan has ended. No process of a plan lives so long."""
-
 
 class KVFeature(StrEnum):
     """What a store may offer beyond the common promises; `kv.proto` says what each one means."""
@@ -97,7 +94,7 @@ class KVStore(Protocol):
         ...
 
     async def end_plan(self, plan_id: str) -> None:
-        """Remove every key of the plan and remember for `ENDED_KEPT` that it has ended.
+        """Remove every key of the plan and remember for `theory.core.scratch.ENDED_KEPT` that it has ended.
 
         Its request ids stay for what is left of `REQUEST_KEPT`, its events until the ledger has them.
         """

@@ -28,9 +28,6 @@ KEY_KEPT = timedelta(minutes=10)
 SWEEP = 16
 """How many forgotten idempotency keys a publish removes on its way; as many as it has items where those are more."""
 
-ENDED_KEPT = timedelta(days=7)
-"""How long a store knows that a plan has ended. No process of a plan lives so long."""
-
 
 class QueueFeature(StrEnum):
     """What a store may offer beyond the common promises; `queue.proto` says what each one means."""
@@ -156,8 +153,8 @@ class QueueStore(Protocol):
         ...
 
     async def end_plan(self, plan_id: str) -> None:
-        """Remove every message and idempotency key of the plan and remember for `ENDED_KEPT` that it has ended.
+        """Remove every message and idempotency key of the plan.
 
-        Its events stay until the ledger has them.
+        That it has ended is remembered for `theory.core.scratch.ENDED_KEPT`. Its events stay until the ledger has them.
         """
         ...

@@ -1,16 +1,12 @@
 """What the rules of volumes need from a store, and the figures that both keep to."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Protocol
 
 from theory.core import volume
 from theory.core.adapters import Volume
 
 MAX_PLAN_VOLUMES = volume.MAX_PLAN_VOLUMES
-
-ENDED_KEPT = timedelta(days=7)
-"""How long a store knows that a plan has ended. No process of a plan lives so long."""
 
 
 class VolumeStore(Protocol):
@@ -39,5 +35,5 @@ class VolumeStore(Protocol):
         ...
 
     async def end_plan(self, plan_id: str) -> None:
-        """Remove every volume of the plan and remember for `ENDED_KEPT` that it has ended."""
+        """Remove every volume of the plan and remember for `theory.core.scratch.ENDED_KEPT` that it has ended."""
         ...

@@ -3,7 +3,6 @@
 import asyncio
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
@@ -17,6 +16,7 @@ from services.artifacts.ports import (
     PathKey,
     Probe,
 )
+from services.drivers.background import Background
 from theory.core.clock import Clock
 from theory.core.errors import TheoryError
 from theory.core.ids import ExecutionId
@@ -146,7 +146,7 @@ class MemoryBindings:
         self.table = MemoryTable()
         self._clock = clock
         self._recorded = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background: Background | None = None
 
     async def write(self, step: Callable[[BindingTransaction], _T]) -> _T:
         # Nothing is awaited here, so steps run one after the other.
@@ -164,13 +164,12 @@ class MemoryBindings:
         return step(self.table)
 
     def start(self, sink: EventSink) -> None:
-        self._task = asyncio.create_task(self._hand_over(sink), name="artifact-events")
+        self._background = Background("artifact-events", lambda: self._hand_over(sink))
+        self._background.start()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        if self._background is not None:
+            await self._background.close()
 
     async def _hand_over(self, sink: EventSink) -> None:
         while True:

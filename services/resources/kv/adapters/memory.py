@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 
 from services.drivers.opening import Opening
+from services.drivers.teller import Teller
 from services.resources.kv.adapters import counter, refusals
-from services.resources.kv.ports import ENDED_KEPT, REPLY_BYTES, REQUEST_KEPT, SWEEP, KVFeature, KVQuotas, KVStore
+from services.resources.kv.ports import REPLY_BYTES, REQUEST_KEPT, SWEEP, KVFeature, KVQuotas, KVStore
 from theory.core.adapters import KVIncr, KVPut, KVValue
-from theory.core.clock import rfc3339
 from theory.core.errors import TheoryError
-from theory.core.scratch import Change, kv_changed, sampled
+from theory.core.scratch import ENDED_KEPT, Change, kv_changed
 
 _STALE_DEADLINES = 64
 
@@ -26,7 +26,6 @@ class _Plan:
     values: dict[str, KVValue] = field(default_factory=dict)
     size_bytes: int = 0
     event_every: int = 0
-    changes: int = 0
     ended: bool = False
 
 
@@ -49,9 +48,7 @@ class MemoryKV:
 
     def __init__(self, opening: Opening, quotas: KVQuotas) -> None:
         self._clock = opening.clock
-        self._emit = opening.emit
-        # Counts begin anew with each process; the ledger, which outlives it, must not take them for repeats.
-        self._area = f"kv/{opening.ids.token_hex(4)}"
+        self._teller = Teller("kv", opening)
         self._quotas = quotas
         self._plans: dict[str, _Plan] = {}
         self._deadlines: list[tuple[datetime, str, str]] = []
@@ -90,14 +87,14 @@ class MemoryKV:
             answers.append(refused)
             if plan.event_every and refused is None:
                 changes.append(kv_changed(item.key, "put"))
-        self._tell(plan_id, plan, now, changes)
+        self._teller.tell(plan_id, changes, every=plan.event_every)
         return answers
 
     async def delete_many(self, plan_id: str, keys: Sequence[str]) -> list[TheoryError | None]:
         now = self._begin_write(len(keys))
         if plan := self._plans.get(plan_id):
             changes = [kv_changed(key, "delete") for key in keys if self._drop(plan, key, now)]
-            self._tell(plan_id, plan, now, changes)
+            self._teller.tell(plan_id, changes, every=plan.event_every)
         return [None] * len(keys)
 
     async def incr_many(
@@ -124,6 +121,7 @@ class MemoryKV:
         if not self._plans.get(plan_id, _Plan()).ended:
             heappush(self._ended, (now + ENDED_KEPT, plan_id, ""))
         self._plans[plan_id] = _Plan(ended=True)
+        self._teller.forget(plan_id)
         for (of_plan, request_id), remembered in self._requests.items():
             if of_plan == plan_id and not remembered.ended:
                 remembered.ended = True
@@ -168,7 +166,7 @@ class MemoryKV:
             if plan.event_every and isinstance(total, int):
                 changes.append(kv_changed(item.key, "incr"))
             answers.append(total)
-        self._tell(plan_id, plan, now, changes)
+        self._teller.tell(plan_id, changes, every=plan.event_every)
         return answers
 
     def _drop(self, plan: _Plan, key: str, now: datetime) -> bool:
@@ -178,12 +176,6 @@ class MemoryKV:
             return False
         plan.size_bytes -= len(key.encode()) + len(found.value)
         return not _expired(found, now)
-
-    def _tell(self, plan_id: str, plan: _Plan, now: datetime, changes: Sequence[Change]) -> None:
-        if plan.event_every and changes:
-            every, counted = plan.event_every, plan.changes
-            self._emit(sampled(plan_id, self._area, changes, counted=counted, every=every, ts=rfc3339(now)))
-            plan.changes += len(changes)
 
     def _deadline(self, now: datetime, ttl_s: int | None, plan_id: str, key: str) -> datetime | None:
         if ttl_s is None:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from services.drivers.moments import to_us
-from theory.core.errors import Invalid, NotFound, NotReady, TheoryError
+from services.resources.queue.adapters import refusals
+from theory.core.errors import Invalid, TheoryError
 from theory.core.ids import IdSource
 
 
@@ -34,7 +35,7 @@ def newest(receipt_handle: str, count_of: Callable[[str], int | None]) -> str | 
         return Invalid("RECEIPT_INVALID", "not a handle of this topic")
     count = count_of(message_id)
     if count is None:
-        return NotFound("MESSAGE_UNKNOWN", "the message was acknowledged before")
+        return refusals.message_unknown()
     if count != int(text):
-        return NotReady("RECEIPT_SUPERSEDED", "the message was handed out again since")
+        return refusals.superseded()
     return message_id

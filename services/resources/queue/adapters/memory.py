@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 
 from services.drivers.opening import Opening
+from services.drivers.teller import Teller
 from services.resources.queue.adapters import delivery, refusals
 from services.resources.queue.ports import (
-    ENDED_KEPT,
     KEY_KEPT,
     REPLY_BYTES,
     SWEEP,
@@ -20,9 +20,8 @@ from services.resources.queue.ports import (
     Wake,
 )
 from theory.core.adapters import Message, Published, QueueExtend, QueueNack, QueuePublish, TopicStats
-from theory.core.clock import rfc3339
 from theory.core.errors import Exhausted, TheoryError
-from theory.core.scratch import Change, queue_deadletter, queue_published, queue_retry, sampled
+from theory.core.scratch import ENDED_KEPT, Change, queue_deadletter, queue_published, queue_retry
 
 _STALE_TURNS = 64
 
@@ -98,7 +97,6 @@ class _Plan:
     messages: int = 0
     size_bytes: int = 0
     event_every: int = 0
-    changes: int = 0
     ended: bool = False
 
 
@@ -113,9 +111,7 @@ class MemoryQueue:
     def __init__(self, opening: Opening, quotas: QueueQuotas) -> None:
         self._clock = opening.clock
         self._ids = opening.ids
-        self._emit = opening.emit
-        # Counts begin anew with each process; the ledger, which outlives it, must not take them for repeats.
-        self._area = f"queue/{opening.ids.token_hex(4)}"
+        self._teller = Teller("queue", opening)
         self._quotas = quotas
         self._plans: dict[str, _Plan] = {}
         self._forget: deque[tuple[datetime, str, tuple[str, str]]] = deque()
@@ -153,7 +149,7 @@ class MemoryQueue:
             if plan.event_every:
                 changes.append(queue_published(topic, len(item.body), len(place.live.messages)))
             answers.append(Published(message_id))
-        self._tell(plan_id, plan, now, changes)
+        self._teller.tell(plan_id, changes, every=plan.event_every)
         return answers
 
     async def consume(
@@ -180,7 +176,7 @@ class MemoryQueue:
             message.deliveries += 1
             side.show(message, hidden_until)
             handed_out.append(_delivered(message))
-        self._tell(plan_id, plan, now, changes)
+        self._teller.tell(plan_id, changes, every=plan.event_every)
         return Consumed(handed_out, None if handed_out else side.next_visible_s(now))
 
     async def ack_many(
@@ -210,7 +206,7 @@ class MemoryQueue:
             answers.append(shown if isinstance(shown, TheoryError) else None)
             if isinstance(shown, _Stored) and plan.event_every:
                 changes.append(queue_retry(topic, item.delay_s, shown.receive_count))
-        self._tell(plan_id, plan, now, changes)
+        self._teller.tell(plan_id, changes, every=plan.event_every)
         return answers
 
     async def extend_many(
@@ -248,6 +244,7 @@ class MemoryQueue:
         if not self._plans.get(plan_id, _Plan()).ended:
             self._ended.append((self._clock.now() + ENDED_KEPT, plan_id))
         self._plans[plan_id] = _Plan(ended=True)
+        self._teller.forget(plan_id)
 
     def _open_plan(self, plan_id: str) -> _Plan:
         plan = self._plans.get(plan_id)
@@ -283,12 +280,6 @@ class MemoryQueue:
         if isinstance(found, _Stored):
             side.show(found, now + timedelta(seconds=after_s))
         return found
-
-    def _tell(self, plan_id: str, plan: _Plan, now: datetime, changes: Sequence[Change]) -> None:
-        if plan.event_every and changes:
-            every, counted = plan.event_every, plan.changes
-            self._emit(sampled(plan_id, self._area, changes, counted=counted, every=every, ts=rfc3339(now)))
-            plan.changes += len(changes)
 
     def _sweep(self, now: datetime, items: int) -> None:
         """Forget a few idempotency keys whose time is over, and plans that ended long ago."""

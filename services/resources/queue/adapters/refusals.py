@@ -1,7 +1,7 @@
 """Why a store of messages says no; the words are the same whichever store says them."""
 
 from services.resources.queue.ports import QueueQuotas
-from theory.core.errors import AlreadyExists, Exhausted, NotReady
+from theory.core.errors import AlreadyExists, Exhausted, NotFound, NotReady
 
 
 def plan_ended(plan_id: str) -> NotReady:
@@ -31,3 +31,13 @@ def too_many_bytes(quotas: QueueQuotas) -> Exhausted:
     """The plan's bodies weigh as much as they may."""
     message = f"the bodies of a plan weigh at most {quotas.size_bytes} bytes"
     return Exhausted("QUOTA_EXCEEDED", message, quota="bytes", limit=str(quotas.size_bytes))
+
+
+def message_unknown() -> NotFound:
+    """The message of the delivery is not there any more."""
+    return NotFound("MESSAGE_UNKNOWN", "the message was acknowledged before")
+
+
+def superseded() -> NotReady:
+    """A newer delivery of the message exists."""
+    return NotReady("RECEIPT_SUPERSEDED", "the message was handed out again since")

@@ -21,7 +21,7 @@ from services.resources.queue.ports import (
 from theory.core.adapters import Message, Published, QueueExtend, QueueNack, QueuePublish, TopicStats
 from theory.core.clock import Clock
 from theory.core.errors import Invalid, TheoryError, shown
-from theory.core.scratch import MAX_EVENT_EVERY
+from theory.core.scratch import check_event_every
 
 _Item = TypeVar("_Item")
 _Sound = TypeVar("_Sound")
@@ -187,9 +187,7 @@ class Queue:
 
     async def begin_plan(self, plan_id: str, *, event_every: int = 0) -> None:
         """Remember. `Invalid` (`EVENT_SAMPLING_INVALID`) for a figure out of range."""
-        if not 0 <= event_every <= MAX_EVENT_EVERY:
-            bounds = {"min": "0", "max": str(MAX_EVENT_EVERY)}
-            raise Invalid("EVENT_SAMPLING_INVALID", f"event_every is 0 to {MAX_EVENT_EVERY}", **bounds)
+        check_event_every(event_every)
         await self._store.begin_plan(plan_id, event_every)
 
     async def end_plan(self, plan_id: str) -> None:

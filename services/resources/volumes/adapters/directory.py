@@ -18,11 +18,12 @@ from urllib.parse import unquote, urlsplit
 from services.drivers.moments import from_us, to_us
 from services.drivers.opening import Opening
 from services.resources.volumes.adapters.trash import Trash, locked
-from services.resources.volumes.ports import ENDED_KEPT, MAX_PLAN_VOLUMES, VolumeStore
+from services.resources.volumes.ports import MAX_PLAN_VOLUMES, VolumeStore
 from theory.core.adapters import Volume
 from theory.core.clock import Clock
 from theory.core.errors import Exhausted, Invalid, NotFound, NotReady, Unavailable, shown
 from theory.core.ids import IdSource
+from theory.core.scratch import ENDED_KEPT
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -8,7 +8,7 @@ from grpclib import Status
 
 from services.drivers.modal import Connection, name_of
 from services.drivers.modal_objects import Dictionary, drop_dictionary, find_dictionary
-from services.drivers.modal_plans import TRUSTED_S, Mark, Places, Plans, Teller
+from services.drivers.modal_plans import TRUSTED_S, Mark, Places, Plans, PlanTeller
 from tests.fakes.modal import FakeModal, Fault
 from tests.fakes.modal.replicas import connected, replica
 from tests.surroundings import Notes
@@ -147,7 +147,7 @@ async def test_what_is_known_costs_nothing(fake: FakeModal, connection: Connecti
 async def test_each_nth_change_is_told(connection: Connection, clock: FakeClock) -> None:
     notes, plans = Notes(), Plans(connection, "test", clock)
     async with replica(clock, notes) as opening:
-        one, two = (Teller(plans, "kv", opening) for _ in range(2))
+        one, two = (PlanTeller(plans, "kv", opening) for _ in range(2))
         await one.tell("p", [kv_changed("a", "put")])
         await plans.begin("p", 2)
         await one.tell("p", [kv_changed(key, "put") for key in "abc"])
@@ -165,7 +165,7 @@ async def test_a_change_that_nobody_can_tell_of_is_done_all_the_same(
     notes, plans = Notes(), Plans(connection, "test", clock)
     fake.call(lambda: fake.hub.faults.arm(Fault("DictGet", "before", Status.ABORTED, times=6)))
     async with replica(clock, notes) as opening:
-        await Teller(plans, "kv", opening).tell("p", [kv_changed("a", "put")])
+        await PlanTeller(plans, "kv", opening).tell("p", [kv_changed("a", "put")])
     assert notes.emitted == []
 
 

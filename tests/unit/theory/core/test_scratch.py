@@ -2,7 +2,8 @@
 
 import pytest
 
-from theory.core.scratch import kv_changed, queue_deadletter, queue_published, queue_retry, sampled
+from theory.core.errors import Invalid
+from theory.core.scratch import check_event_every, kv_changed, queue_deadletter, queue_published, queue_retry, sampled
 
 TS = "2026-01-01T00:00:00.000000Z"
 CHANGES = [kv_changed(f"k{idx}", "put") for idx in range(10)]
@@ -24,3 +25,15 @@ def test_an_event_has_the_fields_of_its_kind() -> None:
     assert queue_published("t", 5, 2) == ("scratch.queue.published", {"topic": "t", "bytes": 5, "approx_size": 2})
     assert queue_retry("t", 9, 1) == ("scratch.queue.retry", {"topic": "t", "delay_s": 9, "receive_count": 1})
     assert queue_deadletter("t", 3) == ("scratch.queue.deadletter", {"topic": "t", "receive_count": 3})
+
+
+@pytest.mark.parametrize("every", [-1, 1_000_001])
+def test_a_sampling_out_of_range_is_refused(every: int) -> None:
+    with pytest.raises(Invalid) as raised:
+        check_event_every(every)
+    assert (raised.value.reason, raised.value.metadata) == ("EVENT_SAMPLING_INVALID", {"min": "0", "max": "1000000"})
+
+
+@pytest.mark.parametrize("every", [0, 1, 1_000_000])
+def test_any_other_sampling_is_fine(every: int) -> None:
+    check_event_every(every)

@@ -21,10 +21,11 @@ from struct import Struct, error
 from typing import NamedTuple, Self, TypeAlias
 from weakref import WeakValueDictionary
 
+from services.drivers.modal import foreign
 from services.drivers.modal_objects import Dictionary, together
 from services.drivers.moments import to_us
 from theory.core.clock import Clock
-from theory.core.errors import Corrupt, TheoryError
+from theory.core.errors import TheoryError
 
 OP_BYTES = 16
 
@@ -75,9 +76,9 @@ class Cell:
         try:
             form, kept, expire_us, write_us, op = _HEAD.unpack_from(data)
         except error:
-            raise _foreign() from None
+            raise foreign() from None
         if form != _FORM:
-            raise _foreign()
+            raise foreign()
         return cls(version, data[_HEAD.size :] if kept else None, expire_us, write_us, op)
 
 
@@ -261,9 +262,5 @@ class Cells:
 
 def _number(data: bytes) -> int:
     if len(data) != _NUMBER_BYTES:
-        raise _foreign()
+        raise foreign()
     return int.from_bytes(data)
-
-
-def _foreign() -> Corrupt:
-    return Corrupt("STORE_CORRUPT", "the store holds what this service never wrote")

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from hashlib import blake2s
 from struct import Struct
 
-from services.drivers.modal import Connection, hash_of
+from services.drivers.modal import Connection, foreign, hash_of
 from services.drivers.modal_objects import Standing
 from services.drivers.moments import to_us
 from services.drivers.opening import Opening
 from services.resources.kv.adapters import counter
 from services.resources.kv.adapters.modal.cells import OP_BYTES
-from theory.core.errors import Corrupt, TheoryError
+from theory.core.errors import TheoryError
 
 _NAME = "theory-kv-requests"
 _BEGUN = Struct(">32sQ16s")
@@ -67,7 +67,7 @@ class Requests:
 
     async def _known(self, where: str, request_id: str, digest: bytes, held: bytes) -> Begun:
         if len(held) != _BEGUN.size:
-            raise _foreign()
+            raise foreign()
         asked, since_us, seed = _BEGUN.unpack(held)
         if asked != digest:
             raise counter.taken(request_id)
@@ -75,9 +75,5 @@ class Requests:
         try:
             answers = None if text is None else counter.unpack(text.decode("ascii"))
         except (KeyError, ValueError):
-            raise _foreign() from None
+            raise foreign() from None
         return Begun(seed, since_us, answers)
-
-
-def _foreign() -> Corrupt:
-    return Corrupt("STORE_CORRUPT", "the store holds what this service never wrote")

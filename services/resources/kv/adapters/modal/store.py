@@ -6,7 +6,7 @@ from struct import Struct
 
 from services.drivers.modal import Connection, name_of
 from services.drivers.modal_objects import drop_dictionary, find_dictionary, together
-from services.drivers.modal_plans import Places, Teller
+from services.drivers.modal_plans import Places, PlanTeller
 from services.drivers.moments import from_us, to_us
 from services.drivers.opening import Opening
 from services.resources.kv.adapters import counter, refusals
@@ -60,7 +60,7 @@ class ModalKV:
     durable = True
     features = frozenset({KVFeature.REQUEST_IDS})
 
-    def __init__(self, places: Places[Cells], requests: Requests, teller: Teller, opening: Opening) -> None:
+    def __init__(self, places: Places[Cells], requests: Requests, teller: PlanTeller, opening: Opening) -> None:
         self._places = places
         self._requests = requests
         self._tell = teller.tell

@@ -8,10 +8,10 @@ from typing import cast
 from services.drivers.moments import from_us
 from services.drivers.redis import Argument, Outbox, Redis, scratch
 from services.resources.kv.adapters import counter, refusals
-from services.resources.kv.ports import ENDED_KEPT, REPLY_BYTES, REQUEST_KEPT, SWEEP, KVFeature, KVQuotas
+from services.resources.kv.ports import REPLY_BYTES, REQUEST_KEPT, SWEEP, KVFeature, KVQuotas
 from theory.core.adapters import KVIncr, KVPut, KVValue
 from theory.core.errors import Exhausted, TheoryError
-from theory.core.scratch import Change, kv_changed
+from theory.core.scratch import ENDED_KEPT, Change, kv_changed
 
 AREA = "kv"
 

@@ -9,8 +9,7 @@ from services.drivers.sql.shared import tell
 from services.drivers.sql.statement import Statement
 from services.resources.kv.adapters import refusals
 from services.resources.kv.adapters.sql.schema import ENTRY, PLAN
-from services.resources.kv.ports import ENDED_KEPT
-from theory.core.scratch import Change, kv_changed
+from theory.core.scratch import ENDED_KEPT, Change, kv_changed
 
 _KEPT_US = ENDED_KEPT // timedelta(microseconds=1)
 

@@ -1,7 +1,7 @@
 """Messages on Modal: two Dicts and a Queue for each plan, found by names that every replica computes alike."""
 
 from services.drivers import modal
-from services.drivers.modal_plans import Places, Plans, Teller
+from services.drivers.modal_plans import Places, Plans, PlanTeller
 from services.drivers.opening import Opening
 from services.resources.queue.adapters.modal.place import PlanQueues
 from services.resources.queue.adapters.modal.store import ModalQueue
@@ -14,4 +14,4 @@ async def open(url: str, opening: Opening, quotas: QueueQuotas) -> QueueStore:
     connection = await opening.share(f"modal {url}", lambda: modal.connect(address, opening.secret))
     plans = Plans(connection, "queue", opening.clock)
     places = Places(plans, PlanQueues(connection))
-    return ModalQueue(places, Teller(plans, "queue", opening), opening)
+    return ModalQueue(places, PlanTeller(plans, "queue", opening), opening)

@@ -4,10 +4,10 @@ Time is cut into slots as long as a key is known, so a key has one message in a 
 slot first closes the one before it, where a first publish may just be under way.
 """
 
-from services.drivers.modal import hash_of
+from services.drivers.modal import foreign, hash_of
 from services.drivers.modal_objects import Dictionary
 from services.drivers.moments import to_us
-from services.resources.queue.adapters.modal.messages import ID_CHARACTERS, Facts, foreign
+from services.resources.queue.adapters.modal.messages import ID_CHARACTERS, Facts
 from services.resources.queue.ports import KEY_KEPT
 
 _KEPT_US = KEY_KEPT.total_seconds() * 1_000_000

@@ -8,9 +8,9 @@ from enum import IntEnum
 from struct import Struct, error
 from typing import NamedTuple, Self
 
+from services.drivers.modal import foreign
 from services.drivers.moments import from_us, to_us
 from theory.core.adapters import QueuePublish
-from theory.core.errors import Corrupt
 from theory.core.ids import IdSource
 
 OP_BYTES = 16
@@ -149,8 +149,3 @@ def unpack_body(data: bytes) -> bytes:
     if data[:1] != _BODY:
         raise foreign()
     return data[1:]
-
-
-def foreign() -> Corrupt:
-    """The error for what nobody of us wrote."""
-    return Corrupt("STORE_CORRUPT", "the store holds what this service never wrote")

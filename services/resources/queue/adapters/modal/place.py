@@ -15,7 +15,7 @@ from itertools import count
 from math import inf
 from struct import Struct
 
-from services.drivers.modal import Connection, hash_of, name_of
+from services.drivers.modal import Connection, foreign, hash_of, name_of
 from services.drivers.modal_objects import (
     Dictionary,
     Hints,
@@ -27,9 +27,9 @@ from services.drivers.modal_objects import (
 )
 from services.drivers.opening import Opening
 from services.resources.queue.adapters import refusals
-from services.resources.queue.adapters.modal.messages import State, Turn, first_turn, foreign, unpack_body
+from services.resources.queue.adapters.modal.messages import State, Turn, first_turn, unpack_body
 from services.resources.queue.adapters.modal.turns import Turns
-from theory.core.errors import NotFound, NotReady, TheoryError
+from theory.core.errors import NotReady, TheoryError
 
 _FIGURE_BYTES = 4
 _TOKEN_BYTES = 8
@@ -156,11 +156,6 @@ def key_of(topic: str, message_id: str) -> str:
     return f"m:{topic}:{message_id}"
 
 
-def unknown() -> NotFound:
-    """The error for a message that is not there."""
-    return NotFound("MESSAGE_UNKNOWN", "the message was acknowledged before")
-
-
 def topic_hash(topic: str) -> str:
     """What stands for a topic in keys and partitions: its name may be longer than they."""
     return hash_of(topic)
@@ -172,8 +167,8 @@ def _same(state: State, delivery: State) -> bool:
 
 def _refused(newest: State, delivery: State) -> TheoryError:
     if newest.side is not delivery.side:
-        return unknown()
-    return NotReady("RECEIPT_SUPERSEDED", "the message was handed out again since")
+        return refusals.message_unknown()
+    return refusals.superseded()
 
 
 def _figure(data: bytes) -> int:

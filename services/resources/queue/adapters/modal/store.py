@@ -7,14 +7,15 @@ from typing import TypeVar
 
 from services.drivers.modal import Absent
 from services.drivers.modal_objects import together
-from services.drivers.modal_plans import Places, Teller
+from services.drivers.modal_plans import Places, PlanTeller
 from services.drivers.moments import to_us
 from services.drivers.opening import Opening
+from services.resources.queue.adapters import refusals
 from services.resources.queue.adapters.modal import sweep
 from services.resources.queue.adapters.modal.consumer import Asked, Consumer
 from services.resources.queue.adapters.modal.keys import holder_of
 from services.resources.queue.adapters.modal.messages import Facts, Side, State, Turn, first_turn, new_ids, pack_body
-from services.resources.queue.adapters.modal.place import Ops, PlanQueue, key_of, topic_hash, unknown
+from services.resources.queue.adapters.modal.place import Ops, PlanQueue, key_of, topic_hash
 from services.resources.queue.ports import Consumed, QueueFeature, Wake
 from theory.core.adapters import Published, QueueExtend, QueueNack, QueuePublish, TopicStats
 from theory.core.errors import TheoryError
@@ -49,7 +50,7 @@ class ModalQueue:
     )
     redelivery_slack_s = int(sweep.SWEEP_S) + sweep.SKEW_S + 1
 
-    def __init__(self, places: Places[PlanQueue], teller: Teller, opening: Opening) -> None:
+    def __init__(self, places: Places[PlanQueue], teller: PlanTeller, opening: Opening) -> None:
         self._places = places
         self._tell = teller.tell
         self._forget = teller.forget
@@ -240,7 +241,7 @@ class ModalQueue:
             of_message.setdefault(delivery.message_id, []).append(idx)
 
         async def settle_all(place: PlanQueue) -> list[Turn | TheoryError]:
-            answers: list[Turn | TheoryError] = [unknown()] * len(items)
+            answers: list[Turn | TheoryError] = [refusals.message_unknown()] * len(items)
 
             async def in_order(idxs: Sequence[int]) -> None:
                 for idx in idxs:
@@ -249,7 +250,7 @@ class ModalQueue:
             await together(in_order(idxs) for idxs in of_message.values())
             return answers
 
-        return await self._places.reading(plan_id, settle_all, [unknown() for _ in items])
+        return await self._places.reading(plan_id, settle_all, [refusals.message_unknown() for _ in items])
 
     def _shown(self, state: State, after_s: int) -> State:
         """The same delivery, visible after so long."""

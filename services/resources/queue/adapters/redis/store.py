@@ -8,7 +8,6 @@ from services.drivers.redis import Argument, Outbox, Redis, Script, scratch
 from services.resources.queue.adapters import delivery, refusals
 from services.resources.queue.adapters.redis.scripts import PARTS, Scripts, Storage, plan_keys, topic_keys
 from services.resources.queue.ports import (
-    ENDED_KEPT,
     KEY_KEPT,
     REPLY_BYTES,
     SWEEP,
@@ -20,7 +19,7 @@ from services.resources.queue.ports import (
 from theory.core.adapters import Message, Published, QueueExtend, QueueNack, QueuePublish, TopicStats
 from theory.core.errors import TheoryError
 from theory.core.ids import IdSource
-from theory.core.scratch import Change, queue_deadletter, queue_published, queue_retry
+from theory.core.scratch import ENDED_KEPT, Change, queue_deadletter, queue_published, queue_retry
 
 _ENDED = -1
 _TAKEN = -2

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from services.drivers.sql.statement import Statement, among
 from services.resources.queue.adapters.sql.schema import BODY, ITEM, PLAN, TOPIC
-from services.resources.queue.ports import ENDED_KEPT
+from theory.core.scratch import ENDED_KEPT
 
 _KEPT_US = ENDED_KEPT // timedelta(microseconds=1)
 

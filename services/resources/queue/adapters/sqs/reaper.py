@@ -1,13 +1,12 @@
 """Removes what an ended plan left: queues that were being made while it ended, and in time the word that it has."""
 
-import asyncio
-import contextlib
 import logging
 from typing import Self
 
+from services.drivers.background import Background
 from services.resources.queue.adapters.sqs.queues import Queues
-from services.resources.queue.ports import ENDED_KEPT
 from theory.core.clock import Clock
+from theory.core.scratch import ENDED_KEPT
 
 _EVERY_S = 3_600.0
 _log = logging.getLogger(__name__)
@@ -19,7 +18,7 @@ class Reaper:
     def __init__(self, queues: Queues, clock: Clock) -> None:
         self._queues = queues
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("sqs reaper", self._run)
 
     @classmethod
     async def opened(cls, queues: Queues, clock: Clock) -> Self:
@@ -28,17 +27,14 @@ class Reaper:
 
     def start(self) -> None:
         """Begin to look."""
-        self._task = asyncio.create_task(self._run(), name="sqs reaper")
+        self._background.start()
 
     async def ready(self) -> None:
         """Always: nobody waits for it."""
 
     async def close(self) -> None:
         """Stop; what is left is for the next time."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._background.close()
 
     async def sweep(self) -> None:
         """Look through all queues once."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from services.drivers import aws
 from services.drivers.moments import to_us
 from services.drivers.opening import Opening
+from services.drivers.teller import Teller
 from services.resources.queue.adapters import delivery, refusals
 from services.resources.queue.adapters.sqs.batches import MAX_BATCH, Answer, Batches, Received, Refused, unheard
 from services.resources.queue.adapters.sqs.keys import Outcome, RecentKeys, Where
@@ -17,9 +18,8 @@ from services.resources.queue.adapters.sqs.messages import Delivery, HandedOut, 
 from services.resources.queue.adapters.sqs.queues import Gone, Queues
 from services.resources.queue.ports import MAX_BODY_BYTES, MAX_HIDDEN_S, REPLY_BYTES, Consumed, QueueFeature, Wake
 from theory.core.adapters import Message, Published, QueueExtend, QueueNack, QueuePublish, TopicStats
-from theory.core.clock import rfc3339
-from theory.core.errors import NotFound, NotReady, TheoryError
-from theory.core.scratch import Change, queue_published, queue_retry, sampled
+from theory.core.errors import NotReady, TheoryError
+from theory.core.scratch import queue_published, queue_retry
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -41,7 +41,6 @@ class _Plan:
     event_every: int
     good_until: float
     """When to ask AWS again."""
-    changes: int = 0
 
 
 class SqsQueue:
@@ -63,10 +62,8 @@ class SqsQueue:
         self._queues = queues
         self._clock = opening.clock
         self._ids = opening.ids
-        self._emit = opening.emit
+        self._teller = Teller("queue", opening)
         self._poll_s = poll_s
-        # Where this process counts events: no other goes on from where it stops.
-        self._area = f"queue/{opening.ids.token_hex(4)}"
         self._keys = RecentKeys(opening.clock)
         self._dead = HandedOut()
         self._plans: OrderedDict[str, _Plan] = OrderedDict()
@@ -105,7 +102,8 @@ class SqsQueue:
             answers[idx] = first if isinstance(first, TheoryError) else Published(first.message_id, duplicate=True)
         if plan.event_every and (added := [idx for idx in fresh if isinstance(answers[idx], Published)]):
             depth = sum(await self._queues.counts(url))
-            self._tell(plan_id, plan, [queue_published(topic, len(items[idx].body), depth) for idx in added])
+            told = [queue_published(topic, len(items[idx].body), depth) for idx in added]
+            self._teller.tell(plan_id, told, every=plan.event_every)
         return [answers[idx] for idx in range(len(items))]
 
     async def consume(
@@ -142,7 +140,7 @@ class SqsQueue:
         for handle in receipt_handles:
             answer = answers[handle]
             if handle in done:
-                in_order.append(_unknown())
+                in_order.append(refusals.message_unknown())
             else:
                 in_order.append(answer if isinstance(answer, TheoryError) else None)
             if answer is None:
@@ -160,7 +158,8 @@ class SqsQueue:
             given_back = [item for item in items if answers[item.receipt_handle] is None]
             counts = [Delivery.read(item.receipt_handle).receive_count for item in given_back]
             retries = zip(given_back, counts, strict=True)
-            self._tell(plan_id, plan, [queue_retry(topic, item.delay_s, count) for item, count in retries])
+            told = [queue_retry(topic, item.delay_s, count) for item, count in retries]
+            self._teller.tell(plan_id, told, every=plan.event_every)
         return [answers[item.receipt_handle] for item in items]
 
     async def extend_many(
@@ -178,7 +177,7 @@ class SqsQueue:
         """
         url = await self._find(plan_id, topic, dead_letters=False)
         if url is None:
-            return [_unknown() for _ in receipt_handles]
+            return [refusals.message_unknown() for _ in receipt_handles]
         letters = {handle: self._dead.get(handle) for handle in receipt_handles}
         wanted = {handle: _MOVING_S if letter else 0 for handle, letter in letters.items()}
         held = await self._show(plan_id, topic, wanted, dead_letters=True)
@@ -209,6 +208,7 @@ class SqsQueue:
 
     async def end_plan(self, plan_id: str) -> None:
         await self._queues.end(plan_id)
+        self._teller.forget(plan_id)
         self._remember(plan_id, _Plan(ended=True, event_every=0, good_until=float("inf")))
 
     async def _open_plan(self, plan_id: str) -> _Plan:
@@ -308,12 +308,7 @@ class SqsQueue:
                 return dict(zip(deliveries, await settle(url, list(deliveries.values())), strict=True))
             except Gone:
                 self._queues.forget(plan_id, topic)
-        return {handle: _unknown() for handle in deliveries}
-
-    def _tell(self, plan_id: str, plan: _Plan, changes: Sequence[Change]) -> None:
-        ts = rfc3339(self._clock.now())
-        self._emit(sampled(plan_id, self._area, changes, counted=plan.changes, every=plan.event_every, ts=ts))
-        plan.changes += len(changes)
+        return {handle: refusals.message_unknown() for handle in deliveries}
 
 
 def _shown(answer: Answer, seconds: int) -> TheoryError | None:
@@ -324,7 +319,3 @@ def _shown(answer: Answer, seconds: int) -> TheoryError | None:
 
 def _superseded() -> NotReady:
     return NotReady("RECEIPT_SUPERSEDED", "the time of this delivery is over; consume the message again")
-
-
-def _unknown() -> NotFound:
-    return NotFound("MESSAGE_UNKNOWN", "the message was acknowledged before")

@@ -9,7 +9,7 @@ import pytest
 from services.drivers.redis import Outbox
 from services.resources.kv.adapters.memory import MemoryKV
 from services.resources.kv.adapters.redis.store import RedisKV, read_change
-from services.resources.kv.ports import ENDED_KEPT, REQUEST_KEPT, KVQuotas, KVStore
+from services.resources.kv.ports import REQUEST_KEPT, KVQuotas, KVStore
 from tests.servers import redis_server
 from tests.surroundings import Notes, opening
 from tests.turned_redis import TurnedRedis, become_cluster, full
@@ -17,6 +17,7 @@ from theory.core.adapters import KVIncr, KVPut, KVValue
 from theory.core.clock import FakeClock
 from theory.core.errors import Exhausted, NotReady, TheoryError
 from theory.core.ledger import PlanEvent
+from theory.core.scratch import ENDED_KEPT
 
 _PLAN = "p-1"
 
