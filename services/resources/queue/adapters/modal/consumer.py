@@ -9,7 +9,7 @@ from services.drivers.modal_objects import together
 from services.drivers.moments import to_us
 from services.resources.queue.adapters.modal.messages import Facts, Side, State, Turn
 from services.resources.queue.adapters.modal.place import Ops, PlanQueue, topic_hash
-from services.resources.queue.adapters.modal.sweep import is_sound, learn, sweep_if_due
+from services.resources.queue.adapters.modal.sweep import is_sound, learn, sweep_if_due, sweep_on
 from services.resources.queue.ports import REPLY_BYTES, Consumed
 from theory.core.adapters import Message
 from theory.core.clock import Clock
@@ -46,6 +46,20 @@ class Consumer:
             return Consumed([]), []
         with suppress(Unavailable, Exhausted):  # the next consumer does it
             await sweep_if_due(place, self._clock)
+        messages, moved = await self._found(place, asked, limit)
+        for _ in range(_ROUNDS):
+            if messages or not place.left:
+                break
+            with suppress(Unavailable, Exhausted):
+                await sweep_on(place, self._clock)
+            messages, more = await self._found(place, asked, limit)
+            moved += more
+        next_us = place.turns.next_us(topic_hash(asked.topic), asked.side)
+        next_s = None if next_us is None else max(0.0, (next_us - to_us(self._clock.now())) / _S_US)
+        return Consumed(messages, None if messages else next_s), moved
+
+    async def _found(self, place: PlanQueue, asked: Asked, limit: int) -> tuple[list[Message], list[Change]]:
+        """What is handed out of the turns that are known here and of the hints, and what went to the dead letters."""
         where = topic_hash(asked.topic)
         messages: list[Message] = []
         moved: list[Change] = []
@@ -63,9 +77,7 @@ class Consumer:
             # Again only where others were faster: elsewhere there is no more, or no room for it.
             if len(messages) == asked.most or len(taken) < wanted or len(fitting) + len(dying) < len(taken):
                 break
-        next_us = place.turns.next_us(where, asked.side)
-        next_s = None if next_us is None else max(0.0, (next_us - to_us(self._clock.now())) / _S_US)
-        return Consumed(messages, None if messages else next_s), moved
+        return messages, moved
 
     async def _taken(self, place: PlanQueue, where: str, side: Side, most: int) -> list[Turn]:
         """Turns that have come, kept from the other consumers of this process."""

@@ -49,6 +49,8 @@ class PlanQueue:
         self.swept = -inf
         """When the last sweep began, by the monotonic clock."""
         self.sweeping = asyncio.Lock()
+        self.left = False
+        """Whether the last sweep left messages that it had no room for."""
         self.short = False
         """Whether the Queue had fewer hints than were asked for, the last time."""
         self._figures: dict[str, int] = {}

@@ -37,6 +37,13 @@ async def sweep_if_due(place: PlanQueue, clock: Clock) -> None:
         await sweep(place, to_us(clock.now()), _MOST if place.short else _MOST_BUSY)
 
 
+async def sweep_on(place: PlanQueue, clock: Clock) -> None:
+    """Look at what the last sweep left: for a consumer that would go away with nothing."""
+    async with place.sweeping:
+        if place.left:
+            await sweep(place, to_us(clock.now()), _MOST)
+
+
 async def sweep(place: PlanQueue, now_us: int, most: int) -> None:
     """Know the turns of those that are due, the oldest first, and forget those that are gone."""
     known = set(place.turns.ids())
@@ -45,8 +52,11 @@ async def sweep(place: PlanQueue, now_us: int, most: int) -> None:
         place.turns.drop(message_id)
     due = [each for each in listed.topic_by_id.keys() - known if Facts.of(each).visible_us + _GRACE_US <= now_us]
     room = max(0, min(most, _MOST_KNOWN - len(place.turns)))
-    for turn in await newest_of(place, listed, sorted(due)[:room]):
+    found = await newest_of(place, listed, sorted(due)[:room])
+    for turn in found:
         learn(place, listed.topic_by_id[turn.message_id], turn)
+    # Where it found nothing, what is in the way now will be in the way again.
+    place.left = len(due) > room and bool(found)
     place.depth.clear()
     for message_id, topic in listed.topic_by_id.items():
         place.depth[topic] += newest_known(place, message_id).state.side is Side.LIVE

@@ -140,6 +140,20 @@ async def test_a_handle_is_good_at_every_replica(stores: list[QueueStore]) -> No
     await _ack(one, again)
 
 
+async def test_however_much_a_dead_replica_had_no_consumer_goes_away_with_nothing(
+    clock: FakeClock, stores: list[QueueStore]
+) -> None:
+    one, two, _ = stores
+    bodies = [f"{number}".encode() for number in range(200)]
+    await _publish(one, *bodies)
+    assert len([each for _ in range(4) for each in await _consume(one, 50, timeout_s=1)]) == 200
+    clock.advance(1 + two.redelivery_slack_s)
+    found: list[bytes] = []
+    while messages := await _consume(two, 50):
+        found += [each.body for each in messages]
+    assert sorted(found) == sorted(bodies)
+
+
 @pytest.mark.parametrize("lost", ["before", "after"])
 async def test_a_lost_hint_delays_and_loses_nothing(
     fake: FakeModal, clock: FakeClock, stores: list[QueueStore], lost: str
