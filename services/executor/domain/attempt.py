@@ -4,10 +4,9 @@ The same code runs an execution for the first time and takes it up after a crash
 and may be repeated, and what the ledger says about the end of an attempt wins over what this process believes.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 
@@ -18,12 +17,14 @@ from services.executor.domain.ending import Endings
 from services.executor.domain.patience import patiently
 from services.executor.domain.resolve import Resolved, Resolver
 from services.executor.domain.run import Runs
+from services.executor.domain.seats import Seats
 from services.executor.domain.statement import facts_of, memo_event, written_events
 from services.executor.domain.view import AttemptView
 from services.executor.ports import AttemptRecord, ExecutionRecord, ExecutorState, MemoEntry, PlanRecord, World
 from theory.core.clock import Clock
 from theory.core.errors import Conflict, NotFound, NotReady, TheoryError
 from theory.core.execution import ExecutionState, Failure, MemoVerdict
+from theory.core.ids import PlanId
 from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome
 from theory.core.settle import SettleRequest
@@ -53,15 +54,25 @@ class Attempts:
         self._runs = runs
         self._endings = endings
         self._clock = clock
-        self._slots = asyncio.Semaphore(max_in_flight)
+        self._seats = Seats(max_in_flight)
         self._reach = reach
-        self._flights: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def take_up(self, records: Iterable[ExecutionRecord]) -> None:
+        """Before anything else begins: keep their places for attempts that an earlier process began."""
+        for record in records:
+            if record.attempt is not None:
+                sound = memo.complete(record.attempt.components, record.volumes)
+                await self._seats.take_up(record, record.attempt.memo_key if sound else None)
+
+    async def let_go(self, plan_id: PlanId) -> None:
+        """Nobody carries the plan out any more: give back what is kept for it."""
+        await self._seats.let_go(plan_id)
 
     async def carry_out(self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord) -> ExecutionRecord:
         """Drive `record` to a terminal state, through as many attempts as the policy allows."""
         policy = snapshot.get_policy(plan.policy)
         while not record.state.terminal:
-            async with self._slots:
+            async with self._seats.slot(record):
                 record = await self._step(plan, snapshot, policy, record)
             if record.state is ExecutionState.QUEUED:
                 # Without its slot: others run meanwhile.
@@ -255,22 +266,7 @@ class Attempts:
         self._reach("reuse_settled")
         return await self._endings.follow(plan, record, receipt)
 
-    @asynccontextmanager
-    async def _flight(
+    def _flight(
         self, record: ExecutionRecord, memo_key: str, components: Mapping[str, JSON]
-    ) -> AsyncIterator[None]:
-        """Of several executions with one key, one runs; the others then find its result, if there is one to find."""
-        if not memo.complete(components, record.volumes):
-            yield
-            return
-        lock, waiting = self._flights.get(memo_key) or (asyncio.Lock(), 0)
-        self._flights[memo_key] = (lock, waiting + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, waiting = self._flights[memo_key]
-            if waiting == 1:
-                del self._flights[memo_key]
-            else:
-                self._flights[memo_key] = (lock, waiting - 1)
+    ) -> AbstractAsyncContextManager[None]:
+        return self._seats.flight(record, memo_key if memo.complete(components, record.volumes) else None)

@@ -74,7 +74,11 @@ class Plans:
 
     async def resume(self) -> None:
         """Take up every plan that is recorded and has not ended."""
+        for plan in await self._state.open_plans():
+            if not plan.state.terminal:
+                await self._attempts.take_up(await self._executions(plan))
         self._resumed = True
+        # Again: what came meanwhile was told to wait.
         for plan in await self._state.open_plans():
             self.begin(plan)
 
@@ -99,10 +103,13 @@ class Plans:
     async def _carry(self, plan: PlanRecord) -> None:
         plan_id = plan.plan_id
         try:
-            # As it stands now: whoever asked may have read it a while ago.
-            plan = await patiently(self._clock, lambda: self._state.plan(plan_id))
-            if not plan.state.terminal:
-                plan = await self._carry_to_its_end(plan)
+            try:
+                # As it stands now: whoever asked may have read it a while ago.
+                plan = await patiently(self._clock, lambda: self._state.plan(plan_id))
+                if not plan.state.terminal:
+                    plan = await self._carry_to_its_end(plan)
+            finally:
+                await self._attempts.let_go(plan_id)
             await self._end_scratch(plan)
         except Exception:  # noqa: BLE001 - nobody waits for this task; the next start takes the plan up again
             _log.exception("plan.left", extra={"theory_fields": {"plan_id": plan_id.text}})

@@ -242,6 +242,20 @@ async def test_of_identical_executions_one_runs_after_a_restart_too(tmp_path: Pa
         assert (hits, runtime.invoked) == ([False, True], ["step-a0"])
 
 
+@pytest.mark.slow
+async def test_those_that_wait_for_what_ran_before_a_restart_take_no_slot_from_it(tmp_path: Path) -> None:
+    runtime, hold, document = ScriptedRuntime(), asyncio.Event(), plan(step())
+    runtime.scripts["step"] = Act(hold=hold)
+    async with embedded(tmp_path, runtime=runtime, memory=False, max_in_flight=1) as theory:
+        plans = [await theory.submit(document) for _ in range(5)]
+        await runtime.until_running(1)
+        runtime.stays = True
+    async with embedded(tmp_path, runtime=runtime, memory=False, max_in_flight=1) as theory:
+        hold.set()
+        hits = [(await theory.ended(each.plan_id))["step"].memo_hit for each in plans]
+        assert (sorted(hits), runtime.invoked) == ([False, True, True, True, True], ["step-a0"])
+
+
 async def test_admission_comes_before_the_claim(theory: Embedded) -> None:
     await theory.publish(tool("test/gated@1", admission=[predicate("artifact.exists@1", path="/artifacts/inputs/key")]))
     ran = await theory.run_plan(plan(step(processor="test/gated@1")))
