@@ -50,21 +50,25 @@ fmt: setup  ## write what check would demand of format
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write
 
+# Tests are shared out among processes (tests/parallel.py): most of their time is spent waiting for servers.
+JOBS ?= logical
+SHARED := -n $(JOBS) --maxprocesses 4
+
 # No servers, no engine. A folder that does not exist yet is passed over. Of chaos only the judges: what they judge is a
 # drill, and takes long to import.
 QUICK := $(wildcard $(addprefix tests/,unit vectors contract properties architecture))
 QUICK += $(filter-out %/test_chaos.py,$(wildcard tests/chaos/test_*.py))
 test-quick: setup  ## rules, vectors, contracts, properties, architecture; no servers, about 30 s
-	$(BIN)/pytest -q -m "not slow and not docker and not drill and not long" $(QUICK)
+	$(BIN)/pytest -q $(SHARED) -m "not slow and not docker and not drill and not long" $(QUICK)
 
 test: setup emulators  ## everything that starts on this machine, within 10 minutes; what is missing is named at the end
-	$(BIN)/pytest -q -m "not long"
+	$(BIN)/pytest -q $(SHARED) -m "not long"
 
 test-all: setup emulators  ## the long drills, too
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q $(SHARED)
 
 conformance: setup emulators  ## every adapter x every promise, over a socket
-	$(BIN)/pytest -q -m "not long" tests/conformance
+	$(BIN)/pytest -q $(SHARED) -m "not long" tests/conformance
 
 chaos: setup emulators  ## stores killed again and again under load, then judged by what clients saw; ONLY="sqlite redis"
 	$(BIN)/python -m tests.chaos $(ONLY)

@@ -3,12 +3,13 @@
 import ipaddress
 import socket
 import sys
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
 from tests import backends
+from tests.parallel import Shares
 
 ROOT = Path(__file__).parents[1]
 SLOW_S = 0.25
@@ -29,19 +30,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         backends.require("docker", backends.docker_missing())
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Shares:
+    return Shares(config, log)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and isinstance(report.longrepr, tuple):
         _note_skip(report.longrepr[2])
-    if report.when == "call" and report.duration > SLOW_S and not any(map(item.get_closest_marker, _UNTIMED)):
-        _slow.append((report.duration, item.nodeid))
-    return report
+    if report.when == "call" and report.duration > SLOW_S and not _UNTIMED & report.keywords.keys():
+        _slow.append((report.duration, report.nodeid))
 
 
-_UNTIMED = ("slow", "docker", "drill", "long")
+_UNTIMED = {"slow", "docker", "drill", "long"}
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:

@@ -107,7 +107,7 @@ def test_stored_bytes_give_the_receipt_back(receipt: Receipt) -> None:
     assert Receipt.parse(receipt.preimage, receipt_id=receipt.receipt_id) == receipt
 
 
-@pytest.mark.parametrize("outcome", set(AttemptOutcome) - {AttemptOutcome.SUCCEEDED})
+@pytest.mark.parametrize("outcome", [each for each in AttemptOutcome if each is not AttemptOutcome.SUCCEEDED])
 def test_every_failure_settles_without_outputs_only(outcome: AttemptOutcome) -> None:
     assert _settle(outcome).outcome is outcome
     with refused(Invalid, "SETTLEMENT_INVALID", field="output_cids"):
