@@ -20,21 +20,27 @@ from theory.wire.home import socket_url
 ROOT = Path(__file__).parents[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A running process of services."""
+@dataclass(frozen=True)
+class Process:
+    """A process under measurement."""
 
-    url: str
-    home: Path
     process: psutil.Process
-    ready_s: float
-    """From its start to its first answer."""
-    metrics_url: str
 
     def cpu_s(self) -> float:
         """What it and its children have used so far."""
         used = self.process.cpu_times()
         return used.user + used.system + used.children_user + used.children_system
+
+
+@dataclass(frozen=True)
+class Server(Process):
+    """A running process of services."""
+
+    url: str
+    home: Path
+    ready_s: float
+    """From its start to its first answer."""
+    metrics_url: str
 
     def resident_mb(self) -> float:
         """Its resident memory."""
@@ -48,7 +54,7 @@ class Server:
         return sum(int(float(line.rpartition(" ")[2])) for line in counts)
 
 
-async def cpu_per_item(server: Server, batch: Callable[[int], Awaitable[object]], rounds: int, items: int) -> float:
+async def cpu_per_item(server: Process, batch: Callable[[int], Awaitable[object]], rounds: int, items: int) -> float:
     """Microseconds of the server's processor time per item of a batch; a few batches go before that do not count."""
     for number in range(5):
         await batch(-1 - number)
@@ -83,7 +89,7 @@ async def serving(*module: str, **environment: str) -> AsyncIterator[Server]:
             await _until_ready(url)
             ready_s = time.perf_counter() - began
             metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
-            yield Server(url, home, psutil.Process(child.pid), ready_s, metrics_url)
+            yield Server(psutil.Process(child.pid), url, home, ready_s, metrics_url)
         finally:
             child.terminate()
             await child.wait()

@@ -54,7 +54,6 @@ class _Side:
     messages: dict[str, _Stored] = field(default_factory=dict)
     turns: list[tuple[datetime, str]] = field(default_factory=list)
     """When which message becomes visible; a turn counts only while it agrees with its message."""
-    compact_at: int = _STALE_TURNS
 
     def count_of(self, message_id: str) -> int | None:
         message = self.messages.get(message_id)
@@ -64,10 +63,9 @@ class _Side:
         self.messages[message.message_id] = message
         message.visible_time = visible_time
         heappush(self.turns, (visible_time, message.message_id))
-        if len(self.turns) > self.compact_at:
+        if len(self.turns) > _STALE_TURNS + 2 * len(self.messages):
             self.turns = [(each.visible_time, each.message_id) for each in self.messages.values()]
             heapify(self.turns)
-            self.compact_at = _STALE_TURNS + 2 * len(self.turns)
 
     def next_visible(self, now: datetime) -> _Stored | None:
         """The message whose turn it is; its turn is taken."""
