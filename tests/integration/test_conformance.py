@@ -48,6 +48,16 @@ async def test_an_installation_keeps_every_promise(primitive: str, installation:
     assert document["kept"] + document["skipped"] == len(document["promises"])
 
 
+async def test_without_an_address_it_is_the_installation_that_every_verb_finds(
+    installation: Embedded, theory: CommandLine
+) -> None:
+    for primitive in ("kv", "registry"):
+        ended = await theory("conformance", primitive, "--jobs", "8", "--json")
+        document: Any = jcs.parse(ended.out)
+        assert (ended.code, document["broken"]) == (OK, 0)
+        assert document["target"].endswith(f"{installation.home}/theory.sock")
+
+
 async def test_it_is_told_as_it_goes(installation: Embedded, theory: CommandLine) -> None:
     ended = await theory("conformance", "kv", installation.url, "--only", "a_key_*", "--only", "an_end_is_known_*")
     assert ended.code == OK

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from theory.cli.environment import SERVICES
 from theory.cli.failures import FAILED, OK, UNVERIFIED, Usage
 from theory.cli.output import Cell, Output
 from theory.cli.session import Session
@@ -33,9 +34,10 @@ async def conformance(session: Session, options: argparse.Namespace) -> int:
     """Run the promises, or list them."""
     if options.list:
         return _listed(session.output, options)
-    primitive, url = options.primitive, options.target
-    if primitive is None or url is None:
-        raise Usage("name a primitive and the address of its server", "theory conformance kv unix:///run/theory.sock")
+    primitive = options.primitive
+    if primitive is None:
+        raise Usage(f"name a primitive: {', '.join(MODULES_BY_PRIMITIVE)}", "theory conformance kv")
+    url = options.target or session.url_of(primitive if primitive in SERVICES else "resources")
     cases = _chosen(primitive, options.only, options.skip)
     keys = _keys(session.home)
     from theory.testing.runner import run

@@ -265,6 +265,7 @@ which it kept, which it broke and why, and which were skipped because it does no
 Names are fresh: nothing of other users is touched. Cases wait for the server's clock by sleeping. They
 speak in the roles whose tokens the key in --home makes; without that key, as whoever comes without one."""
     parser.epilog = """examples:
+  theory conformance kv
   theory conformance kv unix:///run/theory/theory.sock --home /run/theory
   theory conformance queue grpc://127.0.0.1:7800 --only 'a_delayed*' --json
   theory conformance queue --list
@@ -277,7 +278,8 @@ exit codes:
   4  a promise is broken"""
     known = ", ".join(PRIMITIVES)
     parser.add_argument("primitive", metavar="PRIMITIVE", nargs="?", type=_primitive, help=f"one of {known}")
-    parser.add_argument("target", metavar="TARGET", nargs="?", help="unix:///path or grpc://host:port")
+    where = "unix:///path or grpc://host:port (default: where every verb finds the services)"
+    parser.add_argument("target", metavar="TARGET", nargs="?", help=where)
     parser.add_argument("--list", action="store_true", help="say what is promised, and ask no server")
     names: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME"}
     parser.add_argument("--only", **names, help="run this promise; * and ? stand for others")

@@ -83,8 +83,7 @@ async def test_a_list_can_be_narrowed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name a primitive and the address of its server"),
-        (["kv"], "name a primitive and the address of its server"),
+        ([], "name a primitive: kv, queue, "),
         (["kv", "unix:///s", "--only", "nobody_promised"], "kv has no promise 'nobody_promised'"),
         (["kv", "unix:///s", "--skip", "nobody_promised"], "kv has no promise 'nobody_promised'"),
         (["kv", "unix:///s", "--skip", "*"], "no promise is left to be run"),
