@@ -30,14 +30,18 @@ class ContainerState:
     def of(cls, inspected: Mapping[str, Any]) -> Self:
         """The state that an inspection tells."""
         state = inspected["State"]
+        started_at, finished_at = _moment(state["StartedAt"]), _moment(state["FinishedAt"])
+        if started_at is not None and finished_at is not None:
+            # Of a container that ends at once the engine may note the end first.
+            finished_at = max(started_at, finished_at)
         return cls(
             image_id=inspected["Image"],
             labels=inspected["Config"].get("Labels") or {},
             status=state["Status"],
             exit_code=state["ExitCode"],
             oom_killed=state["OOMKilled"],
-            started_at=_moment(state["StartedAt"]),
-            finished_at=_moment(state["FinishedAt"]),
+            started_at=started_at,
+            finished_at=finished_at,
             words=state.get("Error") or "",
         )
 

@@ -47,3 +47,10 @@ def test_an_image_without_labels() -> None:
     inspected = _inspected()
     inspected["Config"] = {"Labels": None}
     assert ContainerState.of(inspected).labels == {}
+
+
+def test_nothing_ends_before_it_began() -> None:
+    first, later = "2026-01-02T03:04:05.837943111Z", "2026-01-02T03:04:05.839220222Z"
+    state = ContainerState.of(_inspected(StartedAt=later, FinishedAt=first))
+    assert state.started_at is not None
+    assert state.finished_at == state.started_at
