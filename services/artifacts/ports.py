@@ -19,7 +19,10 @@ class BlobIndex(Protocol):
     """Tells what is stored, without waiting for anything: the rules ask inside the transaction that relies on it."""
 
     def sizes(self, cids: Collection[Cid]) -> Mapping[Cid, int]:
-        """The lengths of those blobs that are stored and durable. Safe on any thread, a few microseconds per blob."""
+        """The lengths of those blobs that are stored and durable. Safe on any thread, a few microseconds per blob.
+
+        Where the store is not on this machine, of those that were recalled a while ago.
+        """
         ...
 
 
@@ -81,6 +84,13 @@ class BlobAdapter(BlobIndex, Protocol):
     @property
     def durable(self) -> bool:
         """Whether what was acknowledged survives a crash of the machine."""
+        ...
+
+    async def recall(self, cids: Collection[Cid]) -> None:
+        """Make `sizes` answer for those of them that are stored, for a while: long enough for a transaction to ask.
+
+        Needed where looking takes waiting; elsewhere `sizes` always answers. Errors as above.
+        """
         ...
 
     async def missing(self, cids: Sequence[Cid]) -> set[Cid]:

@@ -7,7 +7,7 @@ from services.artifacts.domain import bindings
 from services.artifacts.domain.batch import for_sound
 from services.artifacts.domain.bindings import Write, Written, artifact_of
 from services.artifacts.domain.store import BlobStore, NewBlob
-from services.artifacts.ports import BindingAdapter, BlobIndex, Hold, PathKey
+from services.artifacts.ports import BindingAdapter, BlobAdapter, Hold, PathKey
 from theory.core.artifact import Artifact
 from theory.core.binding import Abortion, Commitment, Preparation
 from theory.core.cid import Cid
@@ -29,7 +29,7 @@ class NewArtifact:
 class Artifacts:
     """What everyone may rely on about paths. The rules themselves are in `bindings`; this brings them their facts."""
 
-    def __init__(self, blobs: BlobStore, index: BlobIndex, table: BindingAdapter, clock: Clock) -> None:
+    def __init__(self, blobs: BlobStore, index: BlobAdapter, table: BindingAdapter, clock: Clock) -> None:
         self._blobs = blobs
         self._index = index
         self._table = table
@@ -71,6 +71,7 @@ class Artifacts:
 
     async def prepare_many(self, items: Sequence[Preparation]) -> list[TheoryError | None]:
         """Reserve the outputs of each attempt, all or none; one outcome each, in order. As `bindings.prepare`."""
+        await self._index.recall({output.cid for item in items for output in item.outputs})
         now = self._clock.now()
         return await self._table.write(lambda table: bindings.prepare(table, self._index, items, now=now))
 
@@ -86,6 +87,7 @@ class Artifacts:
         return [None] * len(items)
 
     async def _bind(self, writes: Sequence[Write]) -> list[Written | TheoryError]:
+        await self._index.recall({each.cid for each in writes})
         now = self._clock.now()
         return await self._table.write(lambda table: bindings.bind(table, self._index, writes, now=now))
 

@@ -56,6 +56,9 @@ class FilesystemBlobs:
         except OSError as error:
             raise translated(error) from error
 
+    async def recall(self, cids: Collection[Cid]) -> None:
+        """`sizes` always answers."""
+
     async def missing(self, cids: Sequence[Cid]) -> set[Cid]:
         stored = await _run(self._reads, self.sizes, cids)
         return {cid for cid in cids if cid not in stored}

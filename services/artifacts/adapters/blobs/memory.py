@@ -24,6 +24,9 @@ class MemoryBlobs:
     def sizes(self, cids: Collection[Cid]) -> Mapping[Cid, int]:
         return {cid: len(data) for cid in cids if (data := self.data_by_cid.get(cid)) is not None}
 
+    async def recall(self, cids: Collection[Cid]) -> None:
+        """`sizes` always answers."""
+
     async def missing(self, cids: Sequence[Cid]) -> set[Cid]:
         return {cid for cid in cids if cid not in self.data_by_cid}
 
