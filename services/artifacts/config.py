@@ -18,7 +18,7 @@ class ArtifactsConfig(ServiceSettings):
     """Where it listens."""
 
     blobs_url: Url = Field(default_factory=lambda known: (known["home"] / "artifacts" / "blobs").as_uri())
-    """Where bytes are kept: `file:///directory`, or `memory:`."""
+    """Where bytes are kept: `file:///directory`, `s3://bucket/prefix?endpoint=URL&region=NAME`, or `memory:`."""
 
     database_url: Url = beside("artifacts.db")
     """Where paths are kept: `sqlite:///path`, or `memory:`."""

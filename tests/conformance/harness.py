@@ -43,7 +43,7 @@ from theory.wire.server import RunningServer, ServiceUnit, running
 ALIASES = frozenset({"redis+unix", "rediss", "redis-streams+unix", "rediss-streams"})
 """Schemes that only say otherwise how to reach what another scheme stands for."""
 
-ARTIFACTS = ("memory-memory", "file-sqlite")
+ARTIFACTS = ("memory-memory", "file-sqlite", "s3-sqlite")
 """Blobs and bindings; each adapter of either is in a pair."""
 
 _TABLE_BY_PRIMITIVE: Mapping[str, Iterable[str]] = {
@@ -121,7 +121,7 @@ async def _artifacts(primitive: str, adapter: str, harness: Harness) -> AsyncIte
         config = {
             "home": harness.home,
             "ledger_url": url,
-            "blobs_url": {"memory": "memory:", "file": f"file://{harness.home}/blobs"}[blobs],
+            "blobs_url": _BLOBS_URL_BY_SCHEME[blobs](harness),
             "database_url": _database(bindings, harness.home),
         }
         units = [
@@ -197,6 +197,12 @@ _OPEN_BY_PRIMITIVE: Mapping[str, _Open] = {
     "ledger": _ledger,
     "registry": _registry,
     "executor": _executor,
+}
+
+_BLOBS_URL_BY_SCHEME: Mapping[str, Callable[[Harness], str]] = {
+    "memory": lambda harness: "memory:",
+    "file": lambda harness: f"file://{harness.home}/blobs",
+    "s3": lambda harness: harness.servers.s3().address(_fresh()),
 }
 
 _SETTING = {"kv": "kv_url", "queue": "queue_url", "secret": "secrets_url", "volume": "volumes_url"}

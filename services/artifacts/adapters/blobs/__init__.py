@@ -9,6 +9,7 @@ from services.drivers.choice import module_for
 MODULE_BY_SCHEME: Mapping[str, str] = {
     "memory": "services.artifacts.adapters.blobs.memory",
     "file": "services.artifacts.adapters.blobs.filesystem",
+    "s3": "services.artifacts.adapters.blobs.s3",
 }
 
 

@@ -1,0 +1,151 @@
+"""Bytes in a bucket: durable once acknowledged, shared by all services that name it."""
+
+import asyncio
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from services.artifacts.adapters.blobs.s3.client import Bucket
+from services.artifacts.adapters.blobs.s3.flights import Flights, Outcome
+from services.artifacts.adapters.blobs.s3.known import LASTING_S, KnownSizes
+from services.artifacts.adapters.blobs.s3.multipart import Multipart
+from services.artifacts.adapters.blobs.s3.promotion import promote
+from services.artifacts.adapters.blobs.s3.reader import Reader
+from services.artifacts.adapters.blobs.s3.staging import STAGING, Staged
+from services.artifacts.adapters.blobs.s3.sweep import Sweep
+from services.artifacts.ports import BlobReader, StagedBlob, Unread
+from services.drivers.background import Background
+from theory.core.cid import Cid
+from theory.core.clock import Clock
+from theory.core.errors import Corrupt, TheoryError, Unavailable
+from theory.core.ids import IdSource
+
+T = TypeVar("T")
+
+BLOBS = "cas/b3/"
+"""The folder of what has a CID."""
+_WINDOW = 16
+"""How many blobs of one answer are read at a time."""
+_ASK_FIRST_BYTES = 64 * 1024
+"""From here on it costs less to ask whether a blob is there than to send it for nothing."""
+_TRIES = 4
+
+
+class S3Blobs:
+    """Objects named by their CIDs. No object is ever written again, and none is removed once it has such a name."""
+
+    kind = "s3"
+    durable = True
+
+    def __init__(self, bucket: Bucket, *, clock: Clock, ids: IdSource) -> None:
+        self._bucket = bucket
+        self._multipart = Multipart(bucket)
+        self._ids = ids
+        self._known = KnownSizes(clock)
+        self._flights = Flights()
+        self._sweep = Background("blob-sweep", Sweep(bucket, self._multipart, clock).run)
+
+    def start(self) -> None:
+        """Begin to remove what uploads left that never ended."""
+        self._sweep.start()
+
+    def sizes(self, cids: Collection[Cid]) -> Mapping[Cid, int]:
+        return self._known.sizes(cids)
+
+    async def recall(self, cids: Collection[Cid]) -> None:
+        lasting = self._known.sizes(cids, for_s=LASTING_S)
+        # Noted together at the end: what was asked first shall not be forgotten before what was asked last.
+        self._known.note(await self._asked({cid for cid in cids if cid not in lasting}))
+
+    async def missing(self, cids: Sequence[Cid]) -> set[Cid]:
+        known = self._known.sizes(cids)
+        asked = await self._asked({cid for cid in cids if cid not in known})
+        self._known.note(asked)
+        return {cid for cid in cids if cid not in known and cid not in asked}
+
+    async def put_many(self, blobs: Sequence[tuple[Cid, bytes]]) -> list[TheoryError | None]:
+        return await _all(self._put(cid, data) for cid, data in blobs)
+
+    async def read_many(
+        self, cids: Sequence[Cid], *, max_each: int, max_total: int
+    ) -> list[bytes | Unread | TheoryError | None]:
+        answers: list[bytes | Unread | TheoryError | None] = []
+        room = max_total
+        for start in range(0, len(cids), _WINDOW):
+            for found in await _all(self._read(cid, min(max_each, room)) for cid in cids[start : start + _WINDOW]):
+                if isinstance(found, bytes) and len(found) > room:  # those before it, read meanwhile, took it
+                    answers.append(Unread(len(found)))
+                    continue
+                room -= len(found) if isinstance(found, bytes) else 0
+                answers.append(found)
+        return answers
+
+    async def stage(self) -> StagedBlob:
+        key = f"{STAGING}{self._ids.token_hex(16)}"
+        return Staged(self._multipart, key, self._flights, put=self._put, promote=self._promote)
+
+    async def open(self, cid: Cid) -> BlobReader | None:
+        size = await self._bucket.size_of(_key_of(cid))
+        return None if size is None else Reader(self._bucket, _key_of(cid), size)
+
+    async def close(self) -> None:
+        await self._sweep.close()
+        await self._flights.close()
+        await self._bucket.close()
+
+    async def _put(self, cid: Cid, data: bytes) -> Outcome:
+        return await self._flights.join(cid, lambda: self._stored(cid, data))
+
+    async def _stored(self, cid: Cid, data: bytes) -> Outcome:
+        """Make a blob, or see that it is there."""
+        key = _key_of(cid)
+        ask = len(data) >= _ASK_FIRST_BYTES or bool(self._known.sizes([cid]))
+        try:
+            for _ in range(_TRIES):
+                there = await self._bucket.size_of(key) if ask else None
+                if there is not None:
+                    return self._confirmed(cid, len(data), there)
+                if await self._bucket.put_new(key, data):
+                    return self._confirmed(cid, len(data), len(data))
+                ask = True
+        except TheoryError as error:
+            return error
+        return Unavailable("STORE_UNREACHABLE", "the store refuses a name as taken, and does not find it")
+
+    async def _promote(self, source: str, size_bytes: int, cid: Cid) -> Outcome:
+        try:
+            there = await promote(self._bucket, self._multipart, source, size_bytes, _key_of(cid))
+        except TheoryError as error:
+            return error
+        return self._confirmed(cid, size_bytes, there)
+
+    def _confirmed(self, cid: Cid, size_bytes: int, there: int) -> Outcome:
+        if there != size_bytes:
+            return Corrupt("BLOB_CORRUPT", "the stored bytes no longer hash to their CID", cid=cid.text)
+        self._known.note({cid: there})
+        return None
+
+    async def _asked(self, cids: Iterable[Cid]) -> Mapping[Cid, int]:
+        wanted = list(cids)
+        found = await _all(self._bucket.size_of(_key_of(cid)) for cid in wanted)
+        return {cid: size for cid, size in zip(wanted, found, strict=True) if size is not None}
+
+    async def _read(self, cid: Cid, max_bytes: int) -> bytes | Unread | TheoryError | None:
+        try:
+            return await self._bucket.get(_key_of(cid), max_bytes=max_bytes)
+        except TheoryError as error:
+            return error
+
+
+def _key_of(cid: Cid) -> str:
+    digits = cid.hex
+    return f"{BLOBS}{digits[:2]}/{digits[2:]}"
+
+
+async def _all(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
+    """What each came to, in order; the first that fails stops those that wait."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
