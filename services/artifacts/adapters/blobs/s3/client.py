@@ -47,8 +47,8 @@ class Bucket:
         self.name = address.bucket
         self.prefix = address.prefix
         self._clock = clock
-        self._reads = ThreadPoolExecutor(_THREADS, thread_name_prefix="blob-reads")
-        self._writes = ThreadPoolExecutor(_THREADS, thread_name_prefix="blob-writes")
+        self._reads = _Lane("blob-reads")
+        self._writes = _Lane("blob-writes")
 
     def full(self, key: str) -> str:
         """A key as the store knows it."""
@@ -158,22 +158,31 @@ class Bucket:
 
     async def close(self) -> None:
         """Finish what runs and let go."""
-        for pool in (self._reads, self._writes):
-            await asyncio.to_thread(pool.shutdown)
+        for lane in (self._reads, self._writes):
+            await asyncio.to_thread(lane.threads.shutdown)
         self.raw.close()
 
-    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    async def _run(self, lane: "_Lane", work: Callable[[], T]) -> T:
         pauses = Pauses(self._clock, longest_s=_LONGEST_PAUSE_S)
-        for _ in range(_TRIES - 1):
-            try:
-                return await self._once(pool, work)
-            except Unavailable:
-                await pauses.make()
-        return await self._once(pool, work)
+        async with lane.slots:
+            for _ in range(_TRIES - 1):
+                try:
+                    return await lane.once(work)
+                except Unavailable:
+                    await pauses.make()
+            return await lane.once(work)
 
-    async def _once(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+
+class _Lane:
+    """Threads, and as many requests with all their tries: a store that is away is not asked by all at once."""
+
+    def __init__(self, name: str) -> None:
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
+        self.slots = asyncio.Semaphore(_THREADS)
+
+    async def once(self, work: Callable[[], T]) -> T:
         with translated():
-            return await asyncio.get_running_loop().run_in_executor(pool, work)
+            return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
 
 def client_of(address: Address) -> "S3Client":

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine, Sequence
 from http import HTTPStatus
 
 from botocore.exceptions import ClientError
@@ -16,6 +17,7 @@ from theory.core.ids import IdSource
 _log = logging.getLogger(__name__)
 
 _RACERS = 8
+_ROUNDS = 3
 _MADE = HTTPStatus.OK
 _TAKEN = HTTPStatus.PRECONDITION_FAILED
 
@@ -25,26 +27,30 @@ async def probe(bucket: Bucket, ids: IdSource) -> None:
 
     Leaves nothing behind; what a crash leaves, the sweep finds.
     """
-    key = f"{STAGING}probe-{ids.token_hex(16)}"
+    name = f"{STAGING}probe-{ids.token_hex(16)}"
+    keys = [f"{name}-{number}" for number in range(_ROUNDS)]
+    unchecked = f"{name}-sum"
     try:
-        await _one_winner(bucket, key)
-        await _parts_lose(bucket, key)
-        await _checked(bucket, f"{key}-sum")
+        await _parts_lose(bucket, await _one_winner(bucket, keys))
+        await _checked(bucket, unchecked)
     finally:
-        for each in (key, f"{key}-sum"):
-            try:
-                await bucket.delete(each)
-            except TheoryError as error:
-                _log.warning("probe.left", extra={"theory_fields": {"reason": error.reason}})
+        for key in (*keys, unchecked):
+            await _removed(bucket.delete(key))
 
 
-async def _one_winner(bucket: Bucket, key: str) -> None:
+async def _one_winner(bucket: Bucket, keys: Sequence[str]) -> str:
+    """The key that was won."""
     bodies = [b"%d" % racer * 512 for racer in range(_RACERS)]
-    statuses = await asyncio.gather(*(_put(bucket, key, body, sha256_of(body)) for body in bodies))
-    if statuses.count(_MADE) != 1 or statuses.count(_TAKEN) != _RACERS - 1:
-        raise unfit("of several writers of one name not exactly one is told that it was the first")
-    if await bucket.get(key, max_bytes=len(bodies[0])) != bodies[statuses.index(_MADE)]:
-        raise unfit("a name does not hold the bytes of the writer who was told that it was the first")
+    for key in keys:
+        statuses = await asyncio.gather(*(_put(bucket, key, body, sha256_of(body)) for body in bodies))
+        if statuses.count(_TAKEN) == _RACERS:  # the answer to the winner was lost
+            continue
+        if statuses.count(_MADE) != 1 or statuses.count(_TAKEN) != _RACERS - 1:
+            break
+        if await bucket.get(key, max_bytes=len(bodies[0])) != bodies[statuses.index(_MADE)]:
+            raise unfit("a name does not hold the bytes of the writer who was told that it was the first")
+        return key
+    raise unfit("of several writers of one name not exactly one is told that it was the first")
 
 
 async def _parts_lose(bucket: Bucket, key: str) -> None:
@@ -54,7 +60,7 @@ async def _parts_lose(bucket: Bucket, key: str) -> None:
     try:
         await multipart.complete(upload, [await multipart.send(upload, 1, b"parts")])
     finally:
-        await multipart.abort(upload)
+        await _removed(multipart.abort(upload))
     if await bucket.get(key, max_bytes=1024) != before:
         raise unfit("an upload in parts takes a name that is taken")
 
@@ -78,3 +84,10 @@ async def _put(bucket: Bucket, key: str, body: bytes, checksum: str) -> int:
         return _MADE
 
     return await bucket.write(put)
+
+
+async def _removed(removal: Coroutine[object, object, None]) -> None:
+    try:
+        await removal
+    except TheoryError as error:
+        _log.warning("probe.left", extra={"theory_fields": {"reason": error.reason}})

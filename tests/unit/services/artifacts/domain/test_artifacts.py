@@ -1,5 +1,7 @@
 """Paths and bytes as one thing."""
 
+from collections.abc import Collection, Mapping
+
 import pytest
 
 from services.artifacts.adapters.bindings.memory import MemoryBindings
@@ -55,6 +57,30 @@ async def test_a_path_that_is_only_reserved_is_not_there(artifacts: Artifacts, b
     assert await artifacts.prepare_many([Preparation(W, PlanId("p"), ExecutionId("x"), 1, (output,))]) == [None]
     assert reasons(await artifacts.stat_many(W, [output.path])) == ["ARTIFACT_UNKNOWN"]
     assert await artifacts.page(W, None, after="", limit=10) == []
+
+
+class FarBlobs(MemoryBlobs):
+    """A store that has to be asked: it tells sizes of what was recalled, and nothing of the rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recalled: set[Cid] = set()
+
+    async def recall(self, cids: Collection[Cid]) -> None:
+        self.recalled.update(cids)
+
+    def sizes(self, cids: Collection[Cid]) -> Mapping[Cid, int]:
+        return super().sizes([cid for cid in cids if cid in self.recalled])
+
+
+async def test_a_store_that_has_to_be_asked_is_asked_before_paths_are_bound_or_reserved() -> None:
+    blobs, clock = FarBlobs(), FakeClock()
+    artifacts = Artifacts(BlobStore(blobs, max_blob_bytes=1 << 20), blobs, MemoryBindings(clock), clock)
+    blobs.data_by_cid[ONE] = b"one"
+    output = Output(WorldPath("/artifacts/a"), ONE, 3)
+    assert await artifacts.prepare_many([Preparation(W, PlanId("p"), ExecutionId("x"), 1, (output,))]) == [None]
+    blobs.recalled.clear()
+    assert reasons(await artifacts.put_many(W, None, [new("/artifacts/b", ONE), new("/artifacts/c", b"c")])) == ["", ""]
 
 
 async def test_reading_gives_the_artifact_with_its_bytes(artifacts: Artifacts) -> None:
