@@ -422,7 +422,7 @@ class Servers:
 
 def _free_pairs(count: int) -> list[int]:
     """Ports of loopback that nobody holds, nor the ones 10,000 above: there servers of one program talk."""
-    first = 11_000 + os.getpid() * 7 % 10_000
+    first = 11_000 + os.getpid() * 37 % 10_000
     found: list[int] = []
     with ExitStack() as held:
         for port in itertools.chain(range(first, 21_900), range(11_000, first)):

@@ -69,7 +69,7 @@ class FakeS3:
         self.uploads: dict[str, Upload] = {}
         self.requests: list[str] = []
         """Each request that came, as `PUT key`; parts and questions of uploads as `PUT key?partNumber&uploadId`."""
-        self.before: Callable[[str], None] = lambda _: None
+        self.before: Callable[[str], object] = lambda _: None
         """Called with each request, on its own thread, before anything is done."""
         self._planned: list[_Fault] = []
         self._lock = threading.RLock()

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from services.artifacts.adapters.blobs.s3.address import Address
-from services.artifacts.adapters.blobs.s3.faults import missing, refused, translated
+from services.artifacts.adapters.blobs.s3.faults import missing, refused, translated, unfit
 from services.artifacts.ports import Unread
 from services.drivers.background import Pauses
 from theory.core.clock import Clock
@@ -63,7 +63,7 @@ class Bucket:
             except ClientError as error:
                 if refused(error, HTTPStatus.NOT_FOUND):
                     raise missing() from error
-                raise
+                raise unfit("it does not answer for this bucket; its region may be another") from error
 
         await self.read(look)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from services.artifacts.adapters.blobs.s3.client import Bucket
-from services.artifacts.adapters.blobs.s3.faults import status_of
+from services.artifacts.adapters.blobs.s3.faults import refused
 from services.artifacts.adapters.blobs.s3.multipart import Multipart
 from theory.core.errors import Unavailable
 
@@ -42,7 +42,7 @@ async def _copy(multipart: Multipart, source: str, size_bytes: int, key: str) ->
             parts.append(await multipart.copy(upload, len(parts) + 1, source, begin, end))
         await multipart.complete(upload, parts)
     except ClientError as error:
-        if status_of(error) not in (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+        if not refused(error, HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
             raise
         raise Unavailable("STORE_UNREACHABLE", "the upload is gone, or not whole") from error
     finally:

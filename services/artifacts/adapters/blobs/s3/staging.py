@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from services.artifacts.adapters.blobs.s3.faults import status_of
+from services.artifacts.adapters.blobs.s3.faults import refused
 from services.artifacts.adapters.blobs.s3.flights import Flights, Outcome
 from services.artifacts.adapters.blobs.s3.multipart import Multipart, Upload
 from theory.core.cid import Cid
@@ -108,7 +109,7 @@ class Staged:
 
 
 def _given_up(error: ClientError) -> TheoryError:
-    if status_of(error) != 404:  # noqa: PLR2004 - an upload that is gone
+    if not refused(error, HTTPStatus.NOT_FOUND):
         raise error
     return Unavailable("STORE_UNREACHABLE", "the upload took so long that it was given up")
 

@@ -1,14 +1,17 @@
 """Objects by key: lost answers, refusals that pass, and what is asked again."""
 
+import threading
+
 import pytest
 
+from services.artifacts.adapters.blobs.s3 import client as module
 from services.artifacts.adapters.blobs.s3.address import Address
 from services.artifacts.adapters.blobs.s3.client import Bucket, client_of
 from services.artifacts.ports import Unread
 from tests.fakes.s3 import FakeS3
-from tests.unit.services.artifacts.adapters.blobs.s3.conftest import HurriedClock
+from tests.unit.services.artifacts.adapters.blobs.s3.conftest import HurriedClock, bucket_of
 from theory.core.clock import FakeClock
-from theory.core.errors import Exhausted, NotReady, TheoryError, Unavailable
+from theory.core.errors import Exhausted, NotReady, TheoryError, Unavailable, Unsupported
 
 
 async def test_an_object_is_made_once_below_the_prefix(bucket: Bucket, fake: FakeS3) -> None:
@@ -53,6 +56,38 @@ async def test_an_answer_that_is_lost_finds_its_own_object(bucket: Bucket, fake:
     assert len(fake.requests) == 2
 
 
+@pytest.mark.slow
+async def test_a_request_that_takes_too_long_is_sent_again_and_harms_nothing_when_it_lands_late(
+    fake: FakeS3, hurried: HurriedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_READ_S", 0.3)
+    released = threading.Event()
+
+    def hold(_: str) -> None:
+        if len(fake.requests) == 1:
+            released.wait(10)
+
+    fake.before = hold
+    async with bucket_of(fake, hurried) as bucket:
+        assert await bucket.put_new("k", b"one")
+        released.set()
+        assert await bucket.get("k", max_bytes=3) == b"one"
+    assert len(hurried.pauses) == 1
+
+
+@pytest.mark.slow
+async def test_a_store_that_never_answers_is_given_up(
+    fake: FakeS3, hurried: HurriedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_READ_S", 0.1)
+    released = threading.Event()
+    fake.before = lambda _: released.wait(10)
+    async with bucket_of(fake, hurried) as bucket:
+        with pytest.raises(Unavailable):
+            await bucket.size_of("k")
+        released.set()
+
+
 @pytest.mark.parametrize(
     ("status", "code", "expected"),
     [(403, "AccessDenied", NotReady), (507, "StorageFull", Exhausted), (404, "NoSuchBucket", NotReady)],
@@ -73,6 +108,15 @@ async def test_a_bucket_that_is_not_there_is_told_as_such(fake: FakeS3, clock: F
         await other.ready()
     assert caught.value.reason == "STORE_MISSING"
     await other.close()
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, "AuthorizationHeaderMalformed"), (301, "PermanentRedirect")])
+async def test_a_bucket_that_is_elsewhere_is_told_as_unfit(
+    bucket: Bucket, fake: FakeS3, status: int, code: str
+) -> None:
+    fake.refuse("HEAD", status, code)
+    with pytest.raises(Unsupported):
+        await bucket.ready()
 
 
 async def test_a_deletion_may_be_repeated(bucket: Bucket, fake: FakeS3) -> None:
