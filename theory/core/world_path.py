@@ -17,6 +17,7 @@ MAX_PATH_BYTES = 1024
 MAX_SEGMENT_BYTES = 255
 MAX_DEPTH = 32
 """How many segments a path may have, its facet included."""
+MAX_WORLD_CHARACTERS = 128
 
 # Nearly all paths are of this shape, which breaks no rule; the rest is looked at rule by rule.
 _COMMON = re.compile(r"/(?:artifacts|streams)(?:/[a-z0-9_-][a-z0-9._-]{0,254}){1,31}").fullmatch
@@ -137,12 +138,15 @@ class WorldName:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The name that `text` spells; `Invalid` (`WORLD_INVALID`) otherwise. Every plan id is one."""
+        """The name that `text` spells; `Invalid` (`WORLD_INVALID`) with the broken `rule` otherwise.
+
+        Every plan id is one.
+        """
         if _WORLD_NAME(text) is None:
             message = (
                 "a world's name has 1 to 128 characters of a-z, 0-9, '.', '_' and '-', the first a letter or digit"
             )
-            raise Invalid("WORLD_INVALID", message, value=shown(text))
+            raise Invalid("WORLD_INVALID", message, rule=_broken_world_rule(text), value=shown(text))
         return cls(text)
 
     def __str__(self) -> str:
@@ -211,6 +215,13 @@ def _broken_name_rule(segment: str) -> tuple[str, str] | None:
     if len(segment.encode()) > MAX_SEGMENT_BYTES:
         return "segment_bytes", f"have segments of at most {MAX_SEGMENT_BYTES} bytes"
     return None
+
+
+def _broken_world_rule(text: str) -> str:
+    """The first rule that `text`, which names no world, breaks: its name in the vectors."""
+    if not 0 < len(text) <= MAX_WORLD_CHARACTERS:
+        return "name_length"
+    return "name_first" if _WORLD_NAME(text[0]) is None else "name_character"
 
 
 def _escaped(text: str) -> str:

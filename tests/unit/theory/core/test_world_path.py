@@ -3,44 +3,77 @@
 import json
 import sys
 import unicodedata
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from tests.unit.theory.core.refusal import refused
-from tests.vectors import make_world_path
+from tests.vectors import make_unicode14, make_world_path
+from tests.vectors.characters import LOOKALIKES
 from theory.core import world_path
 from theory.core.errors import Invalid
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 
-VECTORS = json.loads((Path(__file__).parents[3] / "vectors" / "world_path.json").read_text("ascii"))
+VECTORS = json.loads(make_world_path.FILE.read_text("ascii"))
+RULES = (
+    *("path_bytes", "leading_slash", "percent", "backslash", "character", "lowercase", "nfc", "lookalike", "facet"),
+    *("below_facet", "depth", "empty_segment", "dot_segment", "reserved_segment", "edge_space", "segment_bytes"),
+    *("prefix_slash", "name_length", "name_first", "name_character"),
+)
 
 
-def _named(vector: dict[str, str]) -> str:
-    return ascii(vector.get("text", vector.get("url")))[:60]
+def _answer(parse: Callable[[str], object], text: str, reason: str) -> dict[str, object]:
+    """What a vector would say of `text`."""
+    try:
+        assert str(parse(text)) == text
+    except Invalid as error:
+        assert error.reason == reason  # noqa: PT017  # most are refused
+        return {"text": text, "rule": error.metadata["rule"]}
+    return {"text": text, "accept": True}
 
 
-@pytest.mark.parametrize("vector", VECTORS["paths"], ids=_named)
-def test_the_grammar_answers_as_the_vectors_say(vector: dict[str, str]) -> None:
-    if "rule" in vector:
-        with refused(Invalid, "PATH_INVALID", rule=vector["rule"]):
-            WorldPath.parse(vector["text"])
-    else:
-        assert WorldPath.parse(vector["text"]).text == vector["text"]
+@pytest.mark.parametrize(
+    ("name", "parse", "reason"),
+    [
+        ("paths", WorldPath.parse, "PATH_INVALID"),
+        ("prefixes", PathPrefix.parse, "PATH_INVALID"),
+        ("worlds", WorldName.parse, "WORLD_INVALID"),
+    ],
+)
+def test_the_grammar_answers_as_the_vectors_say(name: str, parse: Callable[[str], object], reason: str) -> None:
+    assert [each for each in VECTORS[name] if _answer(parse, each["text"], reason) != each] == []
 
 
-@pytest.mark.parametrize("vector", VECTORS["urls"], ids=_named)
-def test_a_url_is_decoded_once_as_the_vectors_say(vector: dict[str, str]) -> None:
-    if "rule" in vector:
-        with refused(Invalid, "PATH_INVALID", rule=vector["rule"]):
-            WorldPath.from_url(vector["url"])
-    else:
-        assert WorldPath.from_url(vector["url"]).text == vector["path"]
+def _url_answer(url: str) -> dict[str, object]:
+    try:
+        path = WorldPath.from_url(url)
+    except Invalid as error:
+        assert error.reason == "PATH_INVALID"  # noqa: PT017  # most are refused
+        return {"url": url, "rule": error.metadata["rule"]}
+    return {"url": url, "path": path.text, "canonical": path.to_url() == url}
 
 
-def test_the_vector_file_is_what_its_script_writes() -> None:
+def test_a_url_is_decoded_once_as_the_vectors_say() -> None:
+    assert [each for each in VECTORS["urls"] if _url_answer(each["url"]) != each] == []
+
+
+@pytest.mark.slow
+def test_the_vector_files_are_what_their_scripts_write() -> None:
     assert make_world_path.FILE.read_text("ascii") == make_world_path.text()
-    assert len({each["text"] for each in VECTORS["paths"]}) == len(VECTORS["paths"])
+    if unicodedata.unidata_version == make_unicode14.VERSION:
+        assert make_unicode14.FILE.read_text("ascii") == make_unicode14.text()
+
+
+def test_there_are_vectors_of_every_rule_and_no_two_alike() -> None:
+    lists = [VECTORS[name] for name in ("paths", "prefixes", "worlds", "urls")]
+    assert sum(map(len, lists)) >= 2000
+    for vectors in lists:
+        assert len({each.get("text", each.get("url")) for each in vectors}) == len(vectors)
+        assert sum("rule" not in each for each in vectors) >= 100
+    refusals = Counter(each["rule"] for vectors in lists for each in vectors if "rule" in each)
+    assert refusals.keys() == set(RULES)
+    assert {rule: count for rule, count in refusals.items() if count < 20} == {}
 
 
 def test_accepted_paths_go_through_a_url_and_come_back() -> None:
@@ -72,7 +105,7 @@ def test_a_huge_text_is_refused_before_it_is_looked_at() -> None:
 
 @pytest.mark.slow
 def test_each_code_point_is_accepted_exactly_where_every_rule_admits_it() -> None:
-    lookalikes = set(make_world_path.LOOKALIKES)
+    lookalikes = set(LOOKALIKES)
     wrong = []
     for number in range(sys.maxunicode + 1):
         character = chr(number)

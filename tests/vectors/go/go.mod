@@ -1,0 +1,3 @@
+module theory/vectors
+
+go 1.21
