@@ -72,14 +72,14 @@ class Command:
 
 
 @pytest.fixture
-async def theory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Command]:
+async def theory(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Command]:
     folder = tmp_path_factory.mktemp("w")
     (folder / "plan.yaml").write_text(_PLAN)
     (folder / "a.txt").write_bytes(b"a")
     (folder / "b.txt").write_bytes(b"b")
     home = tmp_path_factory.mktemp("h")
     home.chmod(0o700)
-    async with embedded(home) as installation:
+    async with embedded(home, memory=getattr(request, "param", "memory") == "memory") as installation:
         yield Command(installation, folder)
 
 
@@ -161,6 +161,91 @@ async def test_files_of_a_world_are_put_listed_described_and_read(theory: Comman
     assert "reason: PATH_BOUND" in refused.err
     assert (await theory("artifacts", "cat", "shared", "/artifacts/none")).code == 1
     assert (await theory("artifacts", "ls", "shared", "/ARTIFACTS/")).code == 2
+
+
+async def test_a_world_is_drawn_as_a_tree_with_sizes(theory: Command) -> None:
+    for path in ("/artifacts/a", "/artifacts/in/b", "/artifacts/in/deep/c"):
+        await theory.ok("artifacts", "put", "shared", path, "a.txt")
+    assert (await theory.ok("artifacts", "tree", "shared")).out.splitlines() == [
+        "/",
+        "└── artifacts/  3 files, 3 B",
+        "    ├── a  1 B",
+        "    └── in/  2 files, 2 B",
+        "        ├── b  1 B",
+        "        └── deep/  1 file, 1 B",
+        "            └── c  1 B",
+        "3 files, 3 B in world shared",
+    ]
+    folded = await theory.ok("artifacts", "tree", "shared", "/artifacts/in/", "--depth", "1")
+    assert folded.out.splitlines()[1:-1] == ["├── b  1 B", "└── deep/  1 file, 1 B"]
+    document = (await theory.ok("artifacts", "tree", "shared", "/artifacts/in/", "--json")).document
+    assert (document["file_count"], document["size_bytes"]) == (2, 2)
+    assert document["files"]["b"]["cid"] == Cid.of(b"a").text
+    assert list(document["folders"]["deep"]["files"]) == ["c"]
+    assert (await theory("artifacts", "tree", "shared", "--depth", "0")).code == 2
+
+
+async def test_two_worlds_are_compared_and_the_exit_code_says_whether_they_differ(theory: Command) -> None:
+    for world, path, file in (
+        *(("one", "/artifacts/in/same", "a.txt"), ("two", "/artifacts/in/same", "a.txt")),
+        *(("one", "/artifacts/changed", "a.txt"), ("two", "/artifacts/changed", "b.txt")),
+        *(("one", "/artifacts/old", "a.txt"), ("two", "/artifacts/new", "a.txt")),
+    ):
+        await theory.ok("artifacts", "put", world, path, file)
+    different = await theory("artifacts", "diff", "one", "two")
+    assert different.code == 1
+    assert different.out.splitlines() == [
+        "~  /artifacts/changed  1 B -> 1 B",
+        "+  /artifacts/new      1 B",
+        "-  /artifacts/old      1 B",
+        "1 added, 1 removed, 1 changed, from world one to two",
+    ]
+    same = await theory.ok("artifacts", "diff", "one", "two", "/artifacts/in/", "--json")
+    assert same.document == {
+        "world_a": "one",
+        "world_b": "two",
+        "prefix": "/artifacts/in/",
+        "same": True,
+        "added": [],
+        "removed": [],
+        "changed": [],
+    }
+    (changed,) = (await theory("artifacts", "diff", "one", "two", "--json")).document["changed"]
+    assert changed["path"] == "/artifacts/changed"
+    assert (changed["a"]["cid"], changed["b"]["cid"]) == (Cid.of(b"a").text, Cid.of(b"b").text)
+    assert "world none has nothing" in (await theory("artifacts", "diff", "one", "none")).err
+    # No trouble looks like a difference.
+    trouble = await theory("artifacts", "diff", "latest", "two")
+    assert trouble.code == 2
+    assert "reason: PLAN_UNKNOWN" in trouble.err
+
+
+@pytest.mark.parametrize("theory", ["disk"], indirect=True)
+async def test_damaged_and_missing_bytes_of_a_world_are_named(theory: Command) -> None:
+    await theory.ok("artifacts", "put", "shared", "/artifacts/a", "a.txt")
+    await theory.ok("artifacts", "put", "shared", "/artifacts/b", "b.txt")
+    await theory.ok("artifacts", "put", "shared", "/artifacts/c", "-", stdin=b"c" * 2_000_000)
+    sound = (await theory.ok("artifacts", "fsck", "shared", "--json")).document
+    assert (sound["sound"], sound["artifacts"], sound["contents"], sound["bytes_hashed"]) == (True, 3, 3, 2_000_002)
+    assert "nothing is there in world none" in (await theory.ok("artifacts", "fsck", "none")).out
+
+    stored = (theory.installation.home / "artifacts").rglob("*")
+    blobs = {path.parent.name + path.name: path for path in stored if path.is_file()}
+    blobs[Cid.of(b"a").hex].unlink()
+    damaged = blobs[Cid.of(b"c" * 2_000_000).hex]
+    damaged.chmod(0o600)
+    damaged.write_bytes(b"c" * 1_999_999 + b"d")
+    ended = await theory("artifacts", "fsck", "shared")
+    assert ended.code == 4
+    assert "/artifacts/a: BLOB_UNKNOWN, the bytes are gone" in ended.out
+    assert "/artifacts/c: BLOB_CORRUPT, the stored bytes have another CID" in ended.out
+    assert "/artifacts/b" not in ended.out
+    told = await theory("artifacts", "fsck", "shared", "/artifacts/", "--json")
+    assert told.code == 4
+    assert [(each["path"], each["what"]) for each in told.document["faults"]] == [
+        ("/artifacts/a", "BLOB_UNKNOWN"),
+        ("/artifacts/c", "BLOB_CORRUPT"),
+    ]
 
 
 async def test_keys_are_put_counted_read_and_removed(theory: Command) -> None:

@@ -153,6 +153,43 @@ def _artifacts(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--content-type", metavar="TYPE", help="(default: by the file's name)")
     noun.verb("cat", "print the bytes of one file", world, ("PATH", ""))
     noun.verb("stat", "describe files", world).add_argument("paths", metavar="PATH", nargs="+")
+    _whole_worlds(noun)
+
+
+def _whole_worlds(noun: _Noun) -> None:
+    below: dict[str, Any] = {
+        "metavar": "PREFIX",
+        "nargs": "?",
+        "help": "a folder, which ends in / (default: everything)",
+    }
+    tree = noun.verb("tree", "draw the folders of a world, with sizes", ("WORLD", _WORLD))
+    tree.add_argument("prefix", **below)
+    tree.add_argument("--depth", type=_natural, metavar="N", help="fold what lies deeper than N folders")
+    diff = noun.verb("diff", "tell which files of two worlds differ", ("WORLD_A", _WORLD), ("WORLD_B", "likewise"))
+    diff.add_argument("prefix", **below)
+    diff.description = """\
+Lists the files that only WORLD_B has (+), only WORLD_A has (-), or that have other bytes (~). Bytes are
+compared by their CIDs: nothing is read."""
+    diff.epilog = """exit codes:
+  0  the same
+  1  different
+  2  the command is wrong, or what was asked for is refused
+  3  a service does not answer, or broke
+  4  stored data are damaged"""
+    fsck = noun.verb("fsck", "read every byte of a world, and name what is damaged or gone", ("WORLD", _WORLD))
+    fsck.add_argument("prefix", **below)
+    fsck.description = """\
+Reads the bytes of everything that is bound, computes their CIDs here, and compares both CID and size.
+Whether they are what the ledger says is asked by 'theory verify'."""
+    fsck.epilog = EXIT_CODES
+    for parser, name in ((tree, "tree"), (diff, "diff"), (fsck, "fsck")):
+        parser.set_defaults(run=f"worlds.{name}")
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on, not '{text}'")
+    return int(text)
 
 
 def _ledger(parser: argparse.ArgumentParser) -> None:
@@ -313,7 +350,7 @@ GROUPS: Mapping[str, Mapping[str, Verb]] = {
         "plan": Verb("list plans; show one, its executions, and why each ran", _plan),
     },
     "results": {
-        "artifacts": Verb("list, read, describe and write files of a world", _artifacts),
+        "artifacts": Verb("list, read, write, compare and check files of a world", _artifacts),
         "ledger": Verb("follow and show events, chains and receipts", _ledger),
         "verify": Verb("recompute chains, receipts and contents", _verify),
     },

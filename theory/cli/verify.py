@@ -29,6 +29,7 @@ _SENTENCE_BY_WORD: Mapping[str, str] = {
     "BUDGET": "the account is not what the events add up to",
     "UNBOUND": "nothing is at the path",
     "BOUND_ELSEWHERE": "the path is bound to other bytes",
+    "SIZE": "the bytes are more or fewer than is said",
     "BLOB_UNKNOWN": "the bytes are gone",
     "BLOB_CORRUPT": "the stored bytes have another CID",
     "STORE_CORRUPT": "the database is damaged",

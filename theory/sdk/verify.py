@@ -14,7 +14,7 @@ from theory.core.cid import Cid
 from theory.core.errors import Corrupt, NotFound, TheoryError
 from theory.core.ids import PlanId
 from theory.core.receipt import AttemptOutcome, Receipt
-from theory.core.world_path import WorldName, WorldPath
+from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.sdk.client import Theory
 from theory.sdk.rpc import fitting
 
@@ -32,7 +32,8 @@ class ArtifactFault:
     """One artifact that is not what the ledger says.
 
     `what` is `UNBOUND` (nothing is at the path), `BOUND_ELSEWHERE` (another CID is), `FIELDS` (size or content type say
-    something else), `BLOB_UNKNOWN` (the bytes are gone), or `BLOB_CORRUPT` (the bytes have another CID).
+    something else), `SIZE` (the bytes are more or fewer than is said), `BLOB_UNKNOWN` (the bytes are gone), or
+    `BLOB_CORRUPT` (the bytes have another CID).
     """
 
     world: str
@@ -64,6 +65,35 @@ class Verification:
     def ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.faults
+
+
+@dataclass(frozen=True, slots=True)
+class WorldVerification:
+    """What of a world was looked at, and everything that is wrong with it."""
+
+    artifacts: int
+    contents: int
+    """How many distinct ones."""
+    bytes_hashed: int
+    faults: tuple[ArtifactFault, ...]
+
+
+async def verify_world(theory: Theory, world: WorldName, prefix: PathPrefix | None = None) -> WorldVerification:
+    """Read the bytes of everything that is bound in a world, or below one of its folders, each content once.
+
+    That they hash to the CID and are as many as is said is computed here. What the ledger says of them is asked by
+    `verify_plan`. Damage is a fault and no error, but for `Corrupt` where even the list cannot be read; `Unavailable`
+    where the service is away.
+    """
+    claims = [
+        _Claim(each.world, each.path, each.cid, each.size_bytes, each.content_type)
+        async for each in theory.artifacts.list(world, prefix)
+    ]
+    checking = _Checking(theory)
+    await checking.check_bytes(claims)
+    contents = len({each.cid for each in claims})
+    faults = tuple(sorted(checking.faults, key=lambda fault: fault.path))
+    return WorldVerification(len(claims), contents, checking.bytes_hashed, faults)
 
 
 async def verify_plan(theory: Theory, plan_id: str) -> Verification:
@@ -197,9 +227,10 @@ class _Checking:
             for claim, artifact in zip(claimed, bound, strict=True):
                 if what := _what_is_wrong(claim, artifact):
                     self._add(claim, what)
-        await self._check_bytes(claims)
+        await self.check_bytes(claims)
 
-    async def _check_bytes(self, claims: Sequence[_Claim]) -> None:
+    async def check_bytes(self, claims: Sequence[_Claim]) -> None:
+        """Find every content that is gone, that has another CID, or that is not as long as these claims say."""
         by_cid: dict[Cid, list[_Claim]] = {}
         for claim in claims:
             by_cid.setdefault(claim.cid, []).append(claim)
@@ -208,21 +239,22 @@ class _Checking:
         for batch in fitting(small, max_items=_MAX_ITEMS, max_bytes=_HELD_BYTES, size_of=size_by_cid.__getitem__):
             for cid, answer in zip(batch, await _each(batch, self._artifacts.get_blobs_many), strict=True):
                 if isinstance(answer, bytes):
-                    self.bytes_hashed += len(answer)
-                    del by_cid[cid]
+                    self._measured(by_cid.pop(cid), len(answer))
         # The large ones; and those that were refused, for the reason.
         for cid, claimed in by_cid.items():
-            if (what := await self._stream(cid)) is not None:
+            try:
+                with Path(os.devnull).open("wb") as nowhere:  # noqa: ASYNC230 - a device that never waits
+                    self._measured(claimed, await self._artifacts.download(cid, nowhere))
+            except (Corrupt, NotFound) as error:
                 for claim in claimed:
-                    self._add(claim, what)
+                    self._add(claim, error.reason)
 
-    async def _stream(self, cid: Cid) -> str | None:
-        try:
-            with Path(os.devnull).open("wb") as nowhere:  # noqa: ASYNC230 - a device that never waits
-                self.bytes_hashed += await self._artifacts.download(cid, nowhere)
-        except (Corrupt, NotFound) as error:
-            return error.reason
-        return None
+    def _measured(self, claimed: Sequence[_Claim], size_bytes: int) -> None:
+        self.bytes_hashed += size_bytes
+        told = {(each.world, each.path) for each in self.faults}
+        for claim in claimed:
+            if claim.size_bytes not in (None, size_bytes) and (claim.world.text, claim.path.text) not in told:
+                self._add(claim, "SIZE")
 
     def _add(self, claim: _Claim, what: str) -> None:
         self.faults.append(ArtifactFault(claim.world.text, claim.path.text, claim.cid.text, what))

@@ -16,9 +16,9 @@ from theory.core.errors import NotFound
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.settle import ClaimRequest, SettleRequest
-from theory.core.world_path import WorldName, WorldPath
+from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.sdk.artifacts import ArtifactPut
-from theory.sdk.verify import ArtifactFault, Verification, verify_all, verify_plan
+from theory.sdk.verify import ArtifactFault, Verification, verify_all, verify_plan, verify_world
 
 pytestmark = pytest.mark.slow  # each has databases of its own
 
@@ -199,6 +199,32 @@ async def test_every_chain_is_verified(installation: Installation, receipt: Rece
     assert set(found) == {PLAN, "system.artifacts"}
     assert all(each.ok for each in found.values())
     assert (found["system.artifacts"].artifacts, found["system.artifacts"].bytes_hashed) == (1, 1)
+
+
+async def test_a_world_is_read_once_per_content_and_every_path_of_a_bad_one_is_named(
+    installation: Installation, receipt: Receipt
+) -> None:
+    artifacts, again = installation.theory.artifacts, WorldPath("/artifacts/again")
+    await artifacts.put_bytes(_WORLD, again, _SMALL)
+    found = await verify_world(installation.theory, _WORLD)
+    assert (found.artifacts, found.contents, found.faults) == (4, 3, ())
+    assert found.bytes_hashed == len(_SMALL) + len(_LARGE) + len(_INPUT)
+
+    cid = Cid.of(_SMALL)
+    (file,) = (installation.home / "artifacts" / "blobs").glob(f"{cid.hex[:2]}/{cid.hex[2:]}")
+    file.unlink()
+    told = (await verify_world(installation.theory, _WORLD)).faults
+    assert told == tuple(ArtifactFault(PLAN, path.text, cid.text, "BLOB_UNKNOWN") for path in (again, _PATH))
+    assert (await verify_world(installation.theory, _WORLD, PathPrefix("/artifacts/inputs/"))).faults == ()
+
+
+@pytest.mark.parametrize("path", ["/artifacts/outputs/small.txt", "/artifacts/outputs/large.bin"])
+async def test_a_size_that_the_bytes_do_not_have_is_named(
+    installation: Installation, receipt: Receipt, path: str
+) -> None:
+    _damage(installation, "artifacts", "UPDATE hold SET size_bytes = size_bytes + 1 WHERE path = ?", path)
+    (fault,) = (await verify_world(installation.theory, _WORLD)).faults
+    assert (fault.path, fault.what) == (path, "SIZE")
 
 
 async def test_a_chain_that_is_not_there_is_not_found(installation: Installation) -> None:
