@@ -18,6 +18,8 @@ MAX_DEPTH = 64
 """How deep objects and arrays may nest."""
 MAX_SAFE_INTEGER = 2**53 - 1
 """Integers beyond it are not the same in every language: write them as strings."""
+EXPONENT_FROM = 1e21
+"""Below it RFC 8785 writes a float without a fraction with the digits of an integer, which is then read as one."""
 MAX_BYTES = 8 * 1024 * 1024
 """What `parse` reads unless its caller says less or more."""
 
@@ -30,7 +32,6 @@ _OPTIONS = (
 _SURROGATE = re.compile(r"[\ud800-\udfff]").search
 _SAFE_DIGITS = 17
 _PLAIN_FROM, _PLAIN_BELOW = 1e-5, 1e15
-_EXPONENT_FROM = 1e21
 _TOO_DEEP = f"objects and arrays nest deeper than {MAX_DEPTH}"
 _HALF_PAIR = "a string holds half a surrogate pair"
 _UNSAFE = "a whole number is beyond 2^53-1: write it as a string"
@@ -170,8 +171,7 @@ def _why_no_scalar(value: object, *, floats: bool) -> str | None:
 def _why_no_float(value: float) -> str | None:
     if not math.isfinite(value):
         return "JSON has no infinity and no NaN"
-    # Up to 1e21, RFC 8785 writes it with the digits of an integer, which is then read as one.
-    return _UNSAFE if value.is_integer() and MAX_SAFE_INTEGER < abs(value) < _EXPONENT_FROM else None
+    return _UNSAFE if value.is_integer() and MAX_SAFE_INTEGER < abs(value) < EXPONENT_FROM else None
 
 
 def _decoded(text: bytes | str, max_bytes: int) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 import yaml
 
 from theory.core.errors import Invalid, shown
-from theory.core.jcs import JSON, MAX_SAFE_INTEGER
+from theory.core.jcs import EXPONENT_FROM, JSON, MAX_SAFE_INTEGER
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -106,7 +106,7 @@ class _Reader:
             return text
         if not math.isfinite(number):
             raise self._refusal("JSON has no infinity, no NaN and no such number: put it in quotes", event.start_mark)
-        if isinstance(number, int) and abs(number) > MAX_SAFE_INTEGER:
+        if _unsafe(number):
             raise self._refusal("an integer is beyond 2^53-1: put it in quotes", event.start_mark)
         return number
 
@@ -158,6 +158,11 @@ def _number(text: str) -> int | float | None:
     if _FLOAT(text):
         return float(text)
     return math.inf if _NO_NUMBER(text) else None
+
+
+def _unsafe(number: float) -> bool:
+    """Whether it is an integer beyond 2^53-1, if only to whoever reads the canonical JSON of it."""
+    return abs(number) > MAX_SAFE_INTEGER and (isinstance(number, int) or abs(number) < EXPONENT_FROM)
 
 
 # What is refused wherever it stands: controls, line breaks that only some readers see, what turns the direction of
