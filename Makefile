@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 # ---- Set up
 
-.PHONY: help setup emulators lock stubs clean check fmt docs test-quick test test-all conformance chaos bench run image
+.PHONY: help setup emulators lock stubs clean check fmt docs test-quick test test-all conformance chaos fuzz bench run image
 help:  ## this list
 	@awk -F':.*## ' '/^# ---- /{printf "\n%s\n", substr($$0, 8)} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' \
 	  $(firstword $(MAKEFILE_LIST))
@@ -72,6 +72,10 @@ conformance: setup emulators  ## every adapter x every promise, over a socket
 
 chaos: setup emulators  ## stores killed again and again under load, then judged by what clients saw; ONLY="sqlite redis"
 	$(BIN)/python -m tests.chaos $(ONLY)
+
+FUZZ_S ?= 30
+fuzz: setup  ## texts near the vectors against the grammar, the keys, strict JSON and YAML; FUZZ_S=seconds each, ONLY="path yaml"
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S) $(ONLY)
 
 bench: setup  ## the measured hot paths, as ratios within one run
 	$(BIN)/python -m tests.bench

@@ -1,0 +1,1 @@
+"""Texts that nobody would write, by the thousand: what reads them refuses or is right."""
