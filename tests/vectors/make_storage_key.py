@@ -84,7 +84,7 @@ def _plain(each: str) -> bool:
 
 
 def _hashed(world: str, path: str) -> tuple[str, str, str]:
-    key = blake3(f"{world}{path}".encode(), derive_key_context="theory v1 storage key").hexdigest()
+    key = blake3(f"{world}{path}".encode(), derive_key_context="theory/v1/storage-key").hexdigest()
     return world, path, f"h/{key}"
 
 

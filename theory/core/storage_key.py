@@ -12,7 +12,7 @@ from theory.core.world_path import WorldName, WorldPath
 MAX_KEY_BYTES = 1024
 MAX_PART_BYTES = 255
 """Of what stands between two slashes: many stores keep each as a folder."""
-KEY_CONTEXT = "theory v1 storage key"
+KEY_CONTEXT = "theory/v1/storage-key"
 
 _SPELLED, _HASHED = "w/", "h/"
 # A dot stays between two characters that are neither dots nor slashes. What a store or a proxy may take for a
