@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from theory.wire.identity import ANYONE, Role, Scope, only
 
 _ARTIFACTS = "/theory.api.artifacts.v1.ArtifactsService"
+_STREAMS = "/theory.api.artifacts.v1.StreamsService"
 _EXECUTOR = only(Role.EXECUTOR)
 
 ACCESS: Mapping[str, Scope] = {
@@ -22,4 +23,9 @@ ACCESS: Mapping[str, Scope] = {
     f"{_ARTIFACTS}/PrepareBindings": _EXECUTOR,
     f"{_ARTIFACTS}/CommitBindings": _EXECUTOR,
     f"{_ARTIFACTS}/AbortBindings": _EXECUTOR,
+    f"{_STREAMS}/GetCapabilities": ANYONE,
+    f"{_STREAMS}/AppendChunks": ANYONE,
+    f"{_STREAMS}/ReadChunks": ANYONE,
+    f"{_STREAMS}/GetStreamStatus": ANYONE,
+    f"{_STREAMS}/ListStreams": ANYONE,
 }

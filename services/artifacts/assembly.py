@@ -17,10 +17,14 @@ from services.artifacts.domain.store import BlobStore
 from services.artifacts.domain.sweep import Sweep
 from services.artifacts.ports import BindingAdapter
 from services.artifacts.servicer import ArtifactsServicer
+from services.artifacts.streams.adapters import open_streams
+from services.artifacts.streams.domain.streams import Streams
+from services.artifacts.streams.servicer import StreamsServicer
 from services.drivers.background import Background
-from theory.api.artifacts.v1 import artifacts_pb2_grpc as rpc
+from theory.api.artifacts.v1 import artifacts_pb2_grpc, streams_pb2_grpc
 from theory.core.clock import Clock, SystemClock
 from theory.core.ids import IdSource
+from theory.core.secret import Secret
 from theory.wire.channel import connect
 from theory.wire.identity import Role, ServiceKeys
 from theory.wire.server import ServiceUnit
@@ -37,6 +41,8 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         opening.push_async_callback(blobs.close)
         table = await open_bindings(config.database_url, clock)
         opening.push_async_callback(table.close)
+        series = await open_streams(config.streams_url, clock, _streams_secret(config))
+        opening.push_async_callback(series.close)
         opened = opening.pop_all()
 
     ledger = LedgerPeer(channel)
@@ -46,21 +52,30 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         Artifacts(store, blobs, table, clock),
         Capabilities(blobs.kind, blobs.durable and table.durable, config.max_blob_bytes),
     )
+    streams = StreamsServicer(Streams(series, clock), series)
     sweep = Sweep(table, ledger, clock, doubt=timedelta(seconds=config.doubt_s))
 
     def register(server: grpc.aio.Server) -> None:
-        rpc.add_ArtifactsServiceServicer_to_server(servicer, server)
+        artifacts_pb2_grpc.add_ArtifactsServiceServicer_to_server(servicer, server)
+        streams_pb2_grpc.add_StreamsServiceServicer_to_server(streams, server)
 
     async def start() -> None:
         table.start(ledger)
+        series.start(ledger)
         sweeping = Background("artifact-sweep", sweep.run)
         sweeping.start()
         opened.push_async_callback(sweeping.close)
 
     async def ready() -> None:
         await _look(table, clock)
+        await series.ready()
 
     return ServiceUnit("artifacts", ACCESS, register, start=start, close=opened.aclose, ready=ready)
+
+
+def _streams_secret(config: ArtifactsConfig) -> Secret | None:
+    secret = config.streams_secret
+    return None if secret is None else Secret("THEORY_ARTIFACTS_STREAMS_SECRET", secret.get_secret_value())
 
 
 async def _look(table: BindingAdapter, clock: Clock) -> None:

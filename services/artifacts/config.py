@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from services.settings import ServiceSettings, Url, address, beside
 
@@ -22,6 +22,12 @@ class ArtifactsConfig(ServiceSettings):
 
     database_url: Url = beside("artifacts.db")
     """Where paths are kept: `sqlite:///path`, or `memory:`."""
+
+    streams_url: Url = beside("streams.db")
+    """Where streams are kept: `sqlite:///path`, `postgresql://user@host/database`, or `memory:`."""
+
+    streams_secret: SecretStr | None = None
+    """The password for that address."""
 
     ledger_url: Url = address("ledger")
     """Where the ledger answers."""

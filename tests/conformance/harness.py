@@ -16,6 +16,7 @@ import boto3
 
 from services.artifacts import assembly as artifacts
 from services.artifacts.config import ArtifactsConfig
+from services.artifacts.streams.adapters import MODULE_BY_SCHEME as STREAMS
 from services.executor.adapters.state import MODULE_BY_SCHEME as EXECUTOR
 from services.ledger import assembly as ledger
 from services.ledger.adapters import MODULE_BY_SCHEME as LEDGER
@@ -52,6 +53,7 @@ _TABLE_BY_PRIMITIVE: Mapping[str, Iterable[str]] = {
     "secret": SECRETS,
     "volume": VOLUMES,
     "artifacts": ARTIFACTS,
+    "streams": STREAMS,
     "ledger": LEDGER,
     "registry": REGISTRY,
     "executor": EXECUTOR,
@@ -123,6 +125,27 @@ async def _artifacts(primitive: str, adapter: str, harness: Harness) -> AsyncIte
             "ledger_url": url,
             "blobs_url": _BLOBS_URL_BY_SCHEME[blobs](harness),
             "database_url": _database(bindings, harness.home),
+            "streams_url": "memory:",
+        }
+        units = [
+            await ledger.assemble(LedgerConfig.load({"home": harness.home, "database_url": "memory:"})),
+            await artifacts.assemble(ArtifactsConfig.load(config), clock=clock),
+        ]
+        async with _served(units, url, harness) as server:
+            yield await _target(server, primitive, clock)
+
+
+@asynccontextmanager
+async def _streams(primitive: str, adapter: str, harness: Harness) -> AsyncIterator[Target]:
+    clock = None if adapter in OWN_CLOCK else FakeClock()
+    with ExitStack() as stack:
+        url = stack.enter_context(_address())
+        config = {
+            "home": harness.home,
+            "ledger_url": url,
+            "blobs_url": "memory:",
+            "database_url": "memory:",
+            "streams_url": _URL_BY_SCHEME[adapter](harness, stack),
         }
         units = [
             await ledger.assemble(LedgerConfig.load({"home": harness.home, "database_url": "memory:"})),
@@ -194,6 +217,7 @@ _OPEN_BY_PRIMITIVE: Mapping[str, _Open] = {
     "secret": _scratch,
     "volume": _scratch,
     "artifacts": _artifacts,
+    "streams": _streams,
     "ledger": _ledger,
     "registry": _registry,
     "executor": _executor,

@@ -248,6 +248,28 @@ async def test_damaged_and_missing_bytes_of_a_world_are_named(theory: Command) -
     ]
 
 
+async def test_chunks_are_appended_read_and_counted(theory: Command) -> None:
+    place = ("shared", "/streams/letters")
+    assert (await theory.ok("streams", "append", *place, "hello", "@b.txt", "--max-chunks", "2")).out == "0\n"
+    for _ in range(2):
+        repeated = await theory.ok("streams", "append", *place, "again", "--expected", "2", "--json")
+        assert repeated.document == {"first_idx": 2, "watermark_idx": 2}
+    page = (await theory.ok("streams", "read", *place, "--json")).document
+    assert [(each["idx"], each["value"]) for each in page["chunks"]] == [(1, "b"), (2, "again")]
+    assert (page["next_idx"], page["skipped_chunks"]) == (3, 1)
+    assert (await theory.ok("streams", "read", *place, "--last", "1", "--raw")).out == "again"
+    assert "again" in (await theory.ok("streams", "read", *place)).out
+    (stream,) = (await theory.ok("streams", "status", *place, "--json")).document["streams"]
+    assert (stream["chunk_count"], stream["dropped_chunks"], stream["max_chunks"]) == (3, 1, 2)
+    assert "/streams/letters" in (await theory.ok("streams", "ls", "shared", "/streams/")).out
+
+    other = await theory("streams", "append", *place, "x", "--max-chunks", "3")
+    assert other.code == 1
+    assert "reason: STREAM_TAKEN" in other.err
+    assert (await theory("streams", "read", "shared", "/streams/none")).code == 1
+    assert (await theory("streams", "read", "shared", "/artifacts/a")).code == 2
+
+
 async def test_keys_are_put_counted_read_and_removed(theory: Command) -> None:
     await theory.ok("kv", "put", "p-1", "greeting", "hello")
     await theory.ok("kv", "put", "p-1", "file", "@b.txt", "--ttl", "60")

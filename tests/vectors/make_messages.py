@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 FILE = Path(__file__).with_name("wire") / "messages.json"
 MODULES = (
     "artifacts.v1.artifacts",
+    "artifacts.v1.streams",
     "core.v1.item_status",
     "executor.v1.execution",
     "executor.v1.executor",
@@ -34,11 +35,14 @@ MODULES = (
     "resources.v1.volume",
 )
 MAIN = (
+    "artifacts.v1.AppendChunksRequest",
     "artifacts.v1.Artifact",
     "artifacts.v1.CommitBindingsRequest",
     "artifacts.v1.DownloadBlobResponse",
     "artifacts.v1.PrepareBindingsRequest",
     "artifacts.v1.PutArtifactsRequest",
+    "artifacts.v1.ReadChunksResponse",
+    "artifacts.v1.Stream",
     "artifacts.v1.UploadBlobRequest",
     "core.v1.ItemStatus",
     "executor.v1.Execution",

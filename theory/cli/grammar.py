@@ -9,7 +9,7 @@ from theory.cli.failures import EXIT_CODES, Usage
 
 CHECKS = ("versions", "home", "services", "runtimes", "engine")
 """What the doctor looks at."""
-PRIMITIVES = ("kv", "queue", "secret", "volume", "artifacts", "ledger", "registry", "executor")
+PRIMITIVES = ("kv", "queue", "secret", "volume", "artifacts", "streams", "ledger", "registry", "executor")
 """What has promises that a server can be held to."""
 SPEC_KINDS = ("tools", "schemas", "prompts", "policies", "predicates")
 ASSIGNMENT = "NAME=TEXT, or NAME:=JSON for what is no text"
@@ -192,6 +192,29 @@ def _natural(text: str) -> int:
     return int(text)
 
 
+def _streams(parser: argparse.ArgumentParser) -> None:
+    noun, place = _Noun(parser, "streams"), (("WORLD", _WORLD), ("SERIES", "such as /streams/camera/frames"))
+    append = noun.verb("append", "append chunks to a stream and print the index of the first", *place)
+    append.add_argument("chunks", metavar="CHUNK", nargs="+", help=_BYTES)
+    append.add_argument("--expected", type=int, metavar="IDX", help="the index it must get: a repeat then adds nothing")
+    fixed = "the first append to a stream says so for all"
+    append.add_argument("--max-chunks", type=int, metavar="N", help=f"how many are kept (default: 1000); {fixed}")
+    append.add_argument("--max-bytes", type=int, metavar="N", help=f"how much is kept (default: 64 MiB); {fixed}")
+    every = f"record each N-th chunk in the ledger, 0 for none (default: 100); {fixed}"
+    append.add_argument("--sample-every", type=int, metavar="N", help=every)
+    append.add_argument("--plan", metavar="PLAN", help="whose chain records them (default: system.artifacts)")
+    read = noun.verb("read", "print chunks of a stream, by index", *place)
+    start = read.add_mutually_exclusive_group()
+    start.add_argument("--from", type=int, default=0, dest="start", metavar="IDX", help="the first (default: 0)")
+    start.add_argument("--last", type=_positive, metavar="N", help="the newest N instead")
+    read.add_argument("--max", type=int, default=100, metavar="N", help="how many at most, 1 to 100 (default: 100)")
+    read.add_argument("--wait", type=int, default=0, metavar="S", help="wait for a chunk, up to 20 s (default: 0)")
+    read.add_argument("--raw", action="store_true", help="their bytes alone, one behind the other")
+    noun.verb("status", "describe streams", place[0]).add_argument("series", metavar="SERIES", nargs="+")
+    ls = noun.verb("ls", "list the streams below a folder of a world", place[0])
+    ls.add_argument("prefix", metavar="PREFIX", nargs="?", help="ends in / (default: the whole world)")
+
+
 def _ledger(parser: argparse.ArgumentParser) -> None:
     noun = _Noun(parser, "ledger")
     tail = noun.verb("tail", "print the last events of a chain; --json: one line per event", ("CHAIN", _CHAIN))
@@ -351,6 +374,8 @@ GROUPS: Mapping[str, Mapping[str, Verb]] = {
     },
     "results": {
         "artifacts": Verb("list, read, write, compare and check files of a world", _artifacts),
+        "artifacts": Verb("list, read, describe and write files of a world", _artifacts),
+        "streams": Verb("append to, read and describe live series of a world", _streams),
         "ledger": Verb("follow and show events, chains and receipts", _ledger),
         "verify": Verb("recompute chains, receipts and contents", _verify),
     },

@@ -16,6 +16,7 @@ from theory.sdk.ledger import LedgerClient
 from theory.sdk.queue import QueueClient
 from theory.sdk.registry import RegistryClient
 from theory.sdk.secrets import SecretsClient
+from theory.sdk.streams import StreamsClient
 from theory.sdk.volumes import VolumesClient
 from theory.wire.channel import connect
 from theory.wire.home import socket_url
@@ -85,6 +86,11 @@ class Theory:
     def artifacts(self) -> ArtifactsClient:
         """Bytes by content, and the paths of worlds."""
         return ArtifactsClient(self.channel("artifacts"))
+
+    @cached_property
+    def streams(self) -> StreamsClient:
+        """Live series of worlds."""
+        return StreamsClient(self.channel("artifacts"))
 
     @cached_property
     def kv(self) -> KVClient:

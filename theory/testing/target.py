@@ -17,6 +17,7 @@ from theory.sdk.ledger import LedgerClient
 from theory.sdk.queue import QueueClient
 from theory.sdk.registry import RegistryClient
 from theory.sdk.secrets import SecretsClient
+from theory.sdk.streams import StreamsClient
 from theory.sdk.volumes import VolumesClient
 from theory.testing.case import Lacking, Target
 from theory.testing.cases.secrets import SEEDED
@@ -128,6 +129,11 @@ async def _artifacts(channel: grpc.aio.Channel) -> Offer:
     return Offer(found.adapter, found.durable, await _ledger_beside(channel))
 
 
+async def _streams(channel: grpc.aio.Channel) -> Offer:
+    found = await StreamsClient(channel).capabilities()
+    return Offer(found.adapter, found.durable, await _ledger_beside(channel))
+
+
 async def _ledger(channel: grpc.aio.Channel) -> Offer:
     found = await LedgerClient(channel).capabilities()
     return Offer(found.adapter, found.durable, frozenset())
@@ -168,6 +174,7 @@ _OFFER_BY_PRIMITIVE: Mapping[str, _Ask] = {
     "secret": _secret,
     "volume": _volume,
     "artifacts": _artifacts,
+    "streams": _streams,
     "ledger": _ledger,
     "registry": _registry,
     "executor": _executor,

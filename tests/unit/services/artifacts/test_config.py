@@ -13,6 +13,7 @@ def test_everything_is_kept_in_the_home_by_default(tmp_path: Path, monkeypatch: 
     config = ArtifactsConfig.load()
     assert config.blobs_url == f"file://{tmp_path}/artifacts/blobs"
     assert config.database_url == f"sqlite:///{tmp_path}/artifacts.db"
+    assert config.streams_url == f"sqlite:///{tmp_path}/streams.db"
 
 
 def test_a_home_with_strange_characters_makes_a_proper_address(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The World's live series: chunks by index, the newest of them kept."""

@@ -1,0 +1,93 @@
+"""Protobuf to the words of streams, and back."""
+
+from services.artifacts.streams.ports import StreamStore
+from theory.api.artifacts.v1 import streams_pb2 as pb
+from theory.core.errors import TheoryError
+from theory.core.stream import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_CHUNKS,
+    MAX_CHUNK_BYTES,
+    MAX_STREAM_BYTES,
+    MAX_STREAM_CHUNKS,
+    MAX_WAIT_S,
+    AskedLimits,
+    Chunk,
+    ChunkPage,
+    Stream,
+)
+from theory.wire.moments import timestamp
+from theory.wire.status import item_ok, item_status
+
+MAX_ITEMS = 1_000
+"""The most series of one question."""
+
+
+def limits_from_proto(request: pb.AppendChunksRequest) -> AskedLimits:
+    """The limits that an append names."""
+    return AskedLimits(
+        request.max_chunks if request.HasField("max_chunks") else None,
+        request.max_bytes if request.HasField("max_bytes") else None,
+        request.sample_every_n if request.HasField("sample_every_n") else None,
+    )
+
+
+def expected_idx_from_proto(request: pb.AppendChunksRequest) -> int | None:
+    """The index that the first chunk must get; None where any will do."""
+    return request.expected_idx if request.HasField("expected_idx") else None
+
+
+def max_chunks_from_proto(request: pb.ReadChunksRequest) -> int:
+    """How many; 0 stands for the most."""
+    return request.max_chunks or MAX_BATCH_CHUNKS
+
+
+def stream_to_proto(stream: Stream) -> pb.Stream:
+    """A stream as the wire has it."""
+    return pb.Stream(
+        world=stream.world.text,
+        series=stream.series.text,
+        watermark_idx=stream.watermark_idx,
+        chunk_count=stream.chunk_count,
+        dropped_chunks=stream.dropped_chunks,
+        kept_bytes=stream.kept_bytes,
+        max_chunks=stream.limits.max_chunks,
+        max_bytes=stream.limits.max_bytes,
+        sample_every_n=stream.limits.sample_every_n,
+        create_time=timestamp(stream.create_time),
+        update_time=timestamp(stream.update_time),
+    )
+
+
+def status_to_proto(answer: Stream | TheoryError) -> pb.GetStreamStatusResponse.Result:
+    """What one stream is."""
+    if isinstance(answer, TheoryError):
+        return pb.GetStreamStatusResponse.Result(status=item_status(answer))
+    return pb.GetStreamStatusResponse.Result(status=item_ok(), stream=stream_to_proto(answer))
+
+
+def page_to_proto(page: ChunkPage) -> pb.ReadChunksResponse:
+    """What was read."""
+    return pb.ReadChunksResponse(
+        chunks=map(_chunk_to_proto, page.chunks),
+        next_idx=page.next_idx,
+        watermark_idx=page.watermark_idx,
+        skipped_chunks=page.skipped_chunks,
+    )
+
+
+def capabilities_to_proto(store: StreamStore) -> pb.StreamsServiceGetCapabilitiesResponse:
+    """What the store says of itself."""
+    return pb.StreamsServiceGetCapabilitiesResponse(
+        adapter=store.kind,
+        durable=store.durable,
+        max_chunk_bytes=MAX_CHUNK_BYTES,
+        max_batch_chunks=MAX_BATCH_CHUNKS,
+        max_batch_bytes=MAX_BATCH_BYTES,
+        max_stream_chunks=MAX_STREAM_CHUNKS,
+        max_stream_bytes=MAX_STREAM_BYTES,
+        max_wait_s=MAX_WAIT_S,
+    )
+
+
+def _chunk_to_proto(chunk: Chunk) -> pb.Chunk:
+    return pb.Chunk(idx=chunk.idx, cid=chunk.cid.text, data=chunk.data, append_time=timestamp(chunk.append_time))

@@ -1,0 +1,1 @@
+"""What streams promise, whichever store holds the chunks."""

@@ -1,0 +1,149 @@
+"""Streams as everyone uses them: limits of a call, names of bytes, waiting; the rules of one stream are in `ring`."""
+
+from collections.abc import Sequence
+
+from services.artifacts.streams.domain import ring
+from services.artifacts.streams.domain.ring import Append
+from services.artifacts.streams.domain.waiting import Waiters
+from services.artifacts.streams.ports import StreamKey, StreamReader, StreamStore
+from theory.core.cid import Cid
+from theory.core.clock import Clock
+from theory.core.errors import Corrupt, Invalid, NotFound, TheoryError
+from theory.core.ids import PlanId
+from theory.core.stream import (
+    ANY_LIMITS,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_CHUNKS,
+    MAX_CHUNK_BYTES,
+    MAX_WAIT_S,
+    AppendedChunks,
+    AskedLimits,
+    Chunk,
+    ChunkPage,
+    Stream,
+    StreamLimits,
+)
+from theory.core.world_path import PathPrefix, WorldName, WorldPath
+
+_ANSWERED_WITHIN_S = 0.25
+"""What a waiting reader leaves of its call's time for the answer."""
+
+
+class Streams:
+    """`theory.core.stream.StreamAdapter` for anyone, in words that are checked."""
+
+    def __init__(self, store: StreamStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._waiters = Waiters(clock)
+
+    async def append(
+        self,
+        world: WorldName,
+        series: WorldPath,
+        chunks: Sequence[bytes],
+        *,
+        expected_idx: int | None = None,
+        limits: AskedLimits = ANY_LIMITS,
+        plan_id: PlanId | None = None,
+    ) -> AppendedChunks:
+        """Add chunks, all or none; they are kept on return. As `ring.append`.
+
+        `Invalid` (`BATCH_SIZE`, `CHUNK_TOO_LARGE`, `STREAM_LIMIT_INVALID`, `RANGE_INVALID`) before anything is done.
+        """
+        _require_batch(chunks)
+        StreamLimits(**limits.given())
+        _require_idx(expected_idx or 0, "expected_idx")
+        named = [(Cid.of(data), data) for data in chunks]
+        asked = Append(world, series, named, expected_idx, limits, plan_id)
+        now = self._clock.now()
+        appended = await self._store.write(asked.key, lambda table: ring.append(table, asked, now=now))
+        self._waiters.poke(asked.key)
+        return appended
+
+    async def read(
+        self,
+        world: WorldName,
+        series: WorldPath,
+        *,
+        from_idx: int = 0,
+        max_chunks: int = MAX_BATCH_CHUNKS,
+        wait_s: int = 0,
+        time_left_s: float | None = None,
+    ) -> ChunkPage:
+        """Chunks from an index on, verified. `time_left_s` is what the caller waits at most: none of it is in vain.
+
+        `NotFound` (`STREAM_UNKNOWN`); `Corrupt` (`CHUNK_CORRUPT`) where the first chunk is, before it the page ends;
+        `Invalid` (`RANGE_INVALID`, `MAX_CHUNKS_INVALID`, `WAIT_INVALID`).
+        """
+        _require_idx(from_idx, "from_idx")
+        if not 1 <= max_chunks <= MAX_BATCH_CHUNKS:
+            bounds = {"min": "1", "max": str(MAX_BATCH_CHUNKS)}
+            raise Invalid("MAX_CHUNKS_INVALID", f"a read asks for 1 to {MAX_BATCH_CHUNKS} chunks", **bounds)
+        if not 0 <= wait_s <= MAX_WAIT_S:
+            raise Invalid("WAIT_INVALID", f"a wait is 0 to {MAX_WAIT_S} seconds", min="0", max=str(MAX_WAIT_S))
+        key = StreamKey(world.text, series.text)
+
+        async def look() -> ChunkPage | None:
+            return await self._store.read(lambda table: _page(table, key, from_idx, max_chunks))
+
+        patience_s = wait_s if time_left_s is None else min(wait_s, time_left_s - _ANSWERED_WITHIN_S)
+        found = await self._waiters.until(key, patience_s, look, lambda page: page is not None and bool(page.chunks))
+        if found is None:
+            raise _unknown(key)
+        return _verified(key, found)
+
+    async def status_many(self, world: WorldName, series: Sequence[WorldPath]) -> list[Stream | TheoryError]:
+        """The counters of each stream; `NotFound` (`STREAM_UNKNOWN`) per item."""
+        keys = [StreamKey(world.text, each.text) for each in series]
+        held = await self._store.read(lambda table: table.held(set(keys)))
+        return [held[key].stream if key in held else _unknown(key) for key in keys]
+
+    async def page(self, world: WorldName, prefix: PathPrefix | None, *, after: str, limit: int) -> list[Stream]:
+        """The first `limit` streams below `prefix` whose series lie behind `after`, by the bytes of the series."""
+        below = "" if prefix is None else prefix.text
+        return await self._store.read(lambda table: table.page(world.text, below, after, limit))
+
+
+def _require_batch(chunks: Sequence[bytes]) -> None:
+    if not 1 <= len(chunks) <= MAX_BATCH_CHUNKS:
+        raise Invalid("BATCH_SIZE", f"an append has 1 to {MAX_BATCH_CHUNKS} chunks", max=str(MAX_BATCH_CHUNKS))
+    if max(map(len, chunks)) > MAX_CHUNK_BYTES:
+        message = f"a chunk has at most {MAX_CHUNK_BYTES} bytes"
+        raise Invalid("CHUNK_TOO_LARGE", message, max_bytes=str(MAX_CHUNK_BYTES))
+    if sum(map(len, chunks)) > MAX_BATCH_BYTES:
+        raise Invalid("BATCH_SIZE", f"an append carries at most {MAX_BATCH_BYTES} bytes", max=str(MAX_BATCH_BYTES))
+
+
+def _require_idx(idx: int, field: str) -> None:
+    if idx < 0:
+        raise Invalid("RANGE_INVALID", "an index is not negative", field=field)
+
+
+def _page(table: StreamReader, key: StreamKey, from_idx: int, max_chunks: int) -> ChunkPage | None:
+    held = table.held([key]).get(key)
+    if held is None:
+        return None
+    stream = held.stream
+    start = max(from_idx, stream.dropped_chunks)
+    count = ring.fitting(table, key, start, max_chunks=max_chunks, max_bytes=MAX_BATCH_BYTES)
+    chunks = tuple(table.chunks(key, start, count)) if count else ()
+    return ChunkPage(chunks, start + len(chunks), stream.watermark_idx, start - from_idx)
+
+
+def _verified(key: StreamKey, page: ChunkPage) -> ChunkPage:
+    for at, chunk in enumerate(page.chunks):
+        if Cid.of(chunk.data) != chunk.cid:
+            if at == 0:
+                raise _corrupt(key, chunk)
+            return ChunkPage(page.chunks[:at], chunk.idx, page.watermark_idx, page.skipped_chunks)
+    return page
+
+
+def _corrupt(key: StreamKey, chunk: Chunk) -> Corrupt:
+    place = {"series": key.series, "idx": str(chunk.idx), "cid": chunk.cid.text}
+    return Corrupt("CHUNK_CORRUPT", "a stored chunk no longer has its CID: read on behind it", **place)
+
+
+def _unknown(key: StreamKey) -> NotFound:
+    return NotFound("STREAM_UNKNOWN", "nothing was appended to this series", series=key.series, world=key.world)
