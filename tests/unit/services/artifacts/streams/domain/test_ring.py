@@ -92,6 +92,25 @@ def test_a_repeat_of_the_last_append_is_known_though_its_chunks_are_gone() -> No
     assert place.append(b"c", b"d", expected_idx=2) == AppendedChunks(2, 3)
 
 
+def test_what_was_dropped_is_not_compared_with_what_is_kept() -> None:
+    place = Place(max_chunks=1)
+    for chunk in (b"a", b"b", b"a"):
+        place.append(chunk)
+    with pytest.raises(Conflict):
+        place.append(b"a", expected_idx=0)
+    assert place.append(b"a", expected_idx=2) == AppendedChunks(2, 2)
+
+
+def test_nothing_is_appended_behind_a_gap() -> None:
+    place = Place()
+    with pytest.raises(Conflict):
+        place.append(b"a", expected_idx=1)
+    place.append(b"a", expected_idx=0)
+    with pytest.raises(Conflict):
+        place.append(b"b", expected_idx=2)
+    assert place.kept() == [(0, b"a")]
+
+
 def test_what_is_refused_leaves_no_trace() -> None:
     place = Place()
     place.append(b"a", limits=AskedLimits(sample_every_n=1))
