@@ -202,7 +202,9 @@ def _streams(parser: argparse.ArgumentParser) -> None:
     append.add_argument("--max-bytes", type=int, metavar="N", help=f"how much is kept (default: 64 MiB); {fixed}")
     every = f"record each N-th chunk in the ledger, 0 for none (default: 100); {fixed}"
     append.add_argument("--sample-every", type=int, metavar="N", help=every)
-    append.add_argument("--plan", metavar="PLAN", help="whose chain records them (default: system.artifacts)")
+    append.add_argument(
+        "--plan", metavar="PLAN", help="whose chain records them, or 'latest' (default: system.artifacts)"
+    )
     read = noun.verb("read", "print chunks of a stream, by index", *place)
     start = read.add_mutually_exclusive_group()
     start.add_argument("--from", type=int, default=0, dest="start", metavar="IDX", help="the first (default: 0)")

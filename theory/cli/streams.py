@@ -5,7 +5,7 @@ import argparse
 from theory.cli.failures import OK
 from theory.cli.kv import given_bytes, preview, value_document
 from theory.cli.output import Cell
-from theory.cli.session import Session, world_named
+from theory.cli.session import Session, plan_named, world_named
 from theory.cli.text import counted, moment, size
 from theory.core.clock import rfc3339
 from theory.core.jcs import JSON
@@ -18,13 +18,14 @@ async def append(session: Session, options: argparse.Namespace) -> int:
     chunks = [given_bytes(each) for each in options.chunks]
     limits = AskedLimits(options.max_chunks, options.max_bytes, options.sample_every)
     async with session.connect() as theory:
+        plan_id = None if options.plan is None else await plan_named(theory, options.plan)
         appended = await theory.streams.append_many(
             await world_named(theory, options.world),
             options.series,
             chunks,
             expected_idx=options.expected,
             limits=limits,
-            plan_id=options.plan,
+            plan_id=None if plan_id is None else plan_id.text,
         )
     session.output.line(str(appended.first_idx))
     session.output.document({"first_idx": appended.first_idx, "watermark_idx": appended.watermark_idx})

@@ -198,7 +198,7 @@ async def who_waits_for_a_chunk_gets_it(target: Target) -> None:
 
 @case()
 async def a_wait_for_no_chunk_ends(target: Target) -> None:
-    """With what there is not: an empty page, or `NotFound` where there is no stream; not before its time (I-135)."""
+    """It ends with an empty page, or with `NotFound` where there is no stream, and not before its time (I-135)."""
     series = Series(target)
     await series.append(b"x")
     waiting = asyncio.create_task(series.page(1, wait_s=2))

@@ -40,6 +40,7 @@ def test_the_environment_says_where_things_are(monkeypatch: pytest.MonkeyPatch) 
         ("THEORY_ARTIFACTS_DOUBT_S", "-7"),
         ("THEORY_ARTIFACTS_MAX_BLOB_BYTES", "1024"),
         ("THEORY_ARTIFACTS_DATABASE_URL", "postgresql://me:secret@host/db"),
+        ("THEORY_ARTIFACTS_STREAMS_URL", "postgresql://me:secret@host/db"),
     ],
 )
 def test_a_wrong_setting_is_named_and_its_value_is_not(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """The tables of streams: one row of counters for each, and its chunks by index."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
-from sqlalchemy.dialects.postgresql import TEXT
 
 from services.drivers import outbox
 
@@ -9,7 +8,7 @@ METADATA = MetaData()
 outbox.add_to(METADATA)
 
 # Text that sorts by its bytes, which is what the order of listings and "below a series" rely on.
-_BY_BYTES = Text().with_variant(TEXT(collation="C"), "postgresql")
+_BY_BYTES = Text(collation="C").with_variant(Text(), "sqlite")
 
 STREAM = Table(
     "stream",
