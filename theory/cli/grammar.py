@@ -376,7 +376,6 @@ GROUPS: Mapping[str, Mapping[str, Verb]] = {
     },
     "results": {
         "artifacts": Verb("list, read, write, compare and check files of a world", _artifacts),
-        "artifacts": Verb("list, read, describe and write files of a world", _artifacts),
         "streams": Verb("append to, read and describe live series of a world", _streams),
         "ledger": Verb("follow and show events, chains and receipts", _ledger),
         "verify": Verb("recompute chains, receipts and contents", _verify),
