@@ -15,6 +15,8 @@ ACCESS: Mapping[str, Scope] = {
     f"{_ARTIFACTS}/GetBlobs": ANYONE,
     f"{_ARTIFACTS}/UploadBlob": ANYONE,
     f"{_ARTIFACTS}/DownloadBlob": ANYONE,
+    f"{_ARTIFACTS}/PresignBlobs": ANYONE,  # as GetBlobs and PutBlobs: a URL gives no more than its holder has
+    f"{_ARTIFACTS}/CommitUploads": ANYONE,
     f"{_ARTIFACTS}/ComputeCid": ANYONE,
     f"{_ARTIFACTS}/PutArtifacts": ANYONE,
     f"{_ARTIFACTS}/StatArtifacts": ANYONE,

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import NamedTuple
 
 import grpc
 
@@ -12,18 +13,27 @@ from services.artifacts.adapters.blobs import open_blobs
 from services.artifacts.adapters.peers import LedgerPeer
 from services.artifacts.config import ArtifactsConfig
 from services.artifacts.domain.artifacts import Artifacts
+from services.artifacts.domain.grants import GrantKey
 from services.artifacts.domain.limits import Capabilities
+from services.artifacts.domain.presigning import Presigning
 from services.artifacts.domain.store import BlobStore
 from services.artifacts.domain.sweep import Sweep
+from services.artifacts.domain.uploads import Uploads
+from services.artifacts.plane.address import PlaneAddress
+from services.artifacts.plane.arrivals import Arrivals
+from services.artifacts.plane.downloads import Downloads
+from services.artifacts.plane.presigner import LocalPresigner
+from services.artifacts.plane.server import DataPlane
 from services.artifacts.ports import BindingAdapter
 from services.artifacts.servicer import ArtifactsServicer
 from services.artifacts.streams.adapters import open_streams
 from services.artifacts.streams.domain.streams import Streams
 from services.artifacts.streams.servicer import StreamsServicer
+from services.drivers import key_file
 from services.drivers.background import Background
 from theory.api.artifacts.v1 import artifacts_pb2_grpc, streams_pb2_grpc
 from theory.core.clock import Clock, SystemClock
-from theory.core.ids import IdSource
+from theory.core.ids import IdSource, SystemIds
 from theory.core.secret import Secret
 from theory.wire.channel import connect
 from theory.wire.identity import Role, ServiceKeys
@@ -43,14 +53,28 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         opening.push_async_callback(table.close)
         series = await open_streams(config.streams_url, clock, _streams_secret(config))
         opening.push_async_callback(series.close)
+
+        store = BlobStore(blobs, max_blob_bytes=config.max_blob_bytes)
+        artifacts = Artifacts(store, blobs, table, clock)
+        key = GrantKey(await asyncio.to_thread(key_file.load_or_create, config.home / "artifacts" / "urls.key"))
+        uploads = Uploads(store, clock)
+        opening.push_async_callback(uploads.close)
+        plane = _plane(config, store, uploads, key, clock)
+        if plane is not None:
+            opening.push_async_callback(plane.server.close)
         opened = opening.pop_all()
 
     ledger = LedgerPeer(channel)
-    store = BlobStore(blobs, max_blob_bytes=config.max_blob_bytes)
     servicer = ArtifactsServicer(
         store,
-        Artifacts(store, blobs, table, clock),
-        Capabilities(blobs.kind, blobs.durable and table.durable, config.max_blob_bytes),
+        artifacts,
+        Capabilities(
+            blobs.kind,
+            blobs.durable and table.durable,
+            config.max_blob_bytes,
+            plane and plane.presigner,
+        ),
+        plane and Presigning(store, blobs, artifacts, plane.presigner, key=key, clock=clock, ids=ids or SystemIds()),
     )
     streams = StreamsServicer(Streams(series, clock), series)
     sweep = Sweep(table, ledger, clock, doubt=timedelta(seconds=config.doubt_s))
@@ -65,6 +89,11 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         sweeping = Background("artifact-sweep", sweep.run)
         sweeping.start()
         opened.push_async_callback(sweeping.close)
+        if plane is not None:
+            expiring = Background("artifact-uploads", uploads.run)
+            expiring.start()
+            opened.push_async_callback(expiring.close)
+            await plane.server.start()
 
     async def ready() -> None:
         await _look(table, clock)
@@ -76,6 +105,23 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
 def _streams_secret(config: ArtifactsConfig) -> Secret | None:
     secret = config.streams_secret
     return None if secret is None else Secret("THEORY_ARTIFACTS_STREAMS_SECRET", secret.get_secret_value())
+
+
+class _Plane(NamedTuple):
+    server: DataPlane
+    presigner: LocalPresigner
+
+
+def _plane(config: ArtifactsConfig, store: BlobStore, uploads: Uploads, key: GrantKey, clock: Clock) -> _Plane | None:
+    """The data plane, bound to its address and not yet answering; None where the settings want none."""
+    address = PlaneAddress.parse(config.data_url, config.data_public_url)
+    if address is None:
+        return None
+    bound, base_url = address.bind()
+    presigner = LocalPresigner(key, base_url)
+    downloads = Downloads(store, presigner, clock, idle_s=config.data_idle_s)
+    arrivals = Arrivals(uploads, presigner, clock, idle_s=config.data_idle_s)
+    return _Plane(DataPlane(bound, downloads, arrivals, idle_s=config.data_idle_s), presigner)
 
 
 async def _look(table: BindingAdapter, clock: Clock) -> None:

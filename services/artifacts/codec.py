@@ -13,6 +13,7 @@ from theory.core.binding import Abortion, Commitment, Preparation
 from theory.core.cid import Cid
 from theory.core.errors import Invalid, TheoryError, shown
 from theory.core.ids import ExecutionId, PlanId
+from theory.core.presign import ArtifactGet, BlobGet, BlobPut, PresignedRequest, PresignItem, sha256_of
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.wire.batches import decoded
 from theory.wire.moments import timestamp
@@ -87,6 +88,21 @@ def range_of(request: pb.DownloadBlobRequest) -> tuple[int, int]:
     return request.offset, request.limit
 
 
+def presign_item_of(item: pb.PresignBlobsRequest.Item) -> PresignItem:
+    """What a request is wanted for."""
+    match item.WhichOneof("action"):
+        case "get" if item.get.WhichOneof("source") == "cid":
+            return BlobGet(Cid.parse(item.get.cid))
+        case "get" if item.get.WhichOneof("source") == "bound":
+            return ArtifactGet(WorldName.parse(item.get.bound.world), path_of(item.get.bound.world_path))
+        case "put":
+            put = item.put
+            _refuse_below(put.size_bytes, 0, "size_bytes")
+            return BlobPut(Cid.parse(put.cid), put.size_bytes, content_type_of(put.content_type), sha256_of(put.sha256))
+        case _:
+            raise Invalid("FIELD_INVALID", "an item says what is read, or what is stored", field="action")
+
+
 def preparation_of(item: pb.PrepareBindingsRequest.Item) -> Preparation:
     """The outputs of an attempt."""
     return Preparation(
@@ -131,12 +147,19 @@ def artifact_to_proto(artifact: Artifact) -> pb.Artifact:
 
 def capabilities_to_proto(capabilities: Capabilities, *, max_inline_bytes: int) -> pb.GetCapabilitiesResponse:
     """What the store says of itself."""
+    presigner = capabilities.presigner
+    plane = None
+    if presigner is not None:
+        plane = pb.GetCapabilitiesResponse.DataPlane(
+            resumable=presigner.resumable, sha256_required=presigner.sha256_required
+        )
     return pb.GetCapabilitiesResponse(
         adapter=capabilities.adapter,
         durable=capabilities.durable,
         max_blob_bytes=capabilities.max_blob_bytes,
         max_inline_bytes=max_inline_bytes,
         max_batch_items=MAX_BATCH_ITEMS,
+        data_plane=plane,
     )
 
 
@@ -152,6 +175,29 @@ def get_blob_to_proto(answer: bytes | TheoryError) -> pb.GetBlobsResponse.Result
     if isinstance(answer, TheoryError):
         return pb.GetBlobsResponse.Result(status=item_status(answer))
     return pb.GetBlobsResponse.Result(status=item_ok(), data=answer)
+
+
+def presigned_to_proto(answer: PresignedRequest | TheoryError) -> pb.PresignBlobsResponse.Result:
+    """A request that was handed out."""
+    if isinstance(answer, TheoryError):
+        return pb.PresignBlobsResponse.Result(status=item_status(answer))
+    request = pb.PresignedRequest(
+        url=answer.url,
+        method=answer.method,
+        headers=answer.headers,
+        expire_time=timestamp(answer.expire_time),
+        upload_id=answer.upload_id,
+        size_bytes=answer.size_bytes,
+    )
+    return pb.PresignBlobsResponse.Result(status=item_ok(), request=request)
+
+
+def committed_to_proto(answer: tuple[Cid, int] | TheoryError) -> pb.CommitUploadsResponse.Result:
+    """What became of an upload."""
+    if isinstance(answer, TheoryError):
+        return pb.CommitUploadsResponse.Result(status=item_status(answer))
+    cid, size = answer
+    return pb.CommitUploadsResponse.Result(status=item_ok(), cid=cid.text, size_bytes=size)
 
 
 def written_to_proto(answer: Written | TheoryError) -> pb.PutArtifactsResponse.Result:

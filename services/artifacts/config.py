@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 
 from services.settings import ServiceSettings, Url, address, beside
+from theory.wire.address import on_loopback
 
 _GIB = 1024 * 1024 * 1024
 
@@ -34,6 +35,18 @@ class ArtifactsConfig(ServiceSettings):
 
     max_blob_bytes: int = Field(16 * _GIB, ge=1024 * 1024)
     """The largest blob."""
+
+    data_url: Url = Field(
+        default_factory=lambda known: "http://127.0.0.1:0" if on_loopback(known.get("url", "unix:")) else "off",
+    )
+    """Where the HTTP data plane listens: `http://host:port`, 0 for any free port, or `off`. Loopback alone, unless
+    `data_public_url` is an `https` URL."""
+
+    data_public_url: Url | None = None
+    """What clients write in place of `data_url`: the name of a proxy in front of it."""
+
+    data_idle_s: float = Field(30, gt=0)
+    """How long, in seconds, a client of the data plane may send nothing; on the average 64 KiB/s are the least."""
 
     doubt_s: float = Field(900, gt=0)
     """The age, in seconds, at which a reservation is in doubt and the ledger is asked about it."""

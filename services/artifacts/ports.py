@@ -9,6 +9,7 @@ from theory.core.cid import Cid
 from theory.core.errors import TheoryError
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.ledger import Appended, PlanEvent
+from theory.core.presign import BlobPut, PresignedRequest
 from theory.core.settle import Resolution
 from theory.core.world_path import WorldName
 
@@ -51,6 +52,14 @@ class BlobReader(Protocol):
     @property
     def size_bytes(self) -> int:
         """Its length."""
+        ...
+
+    @property
+    def descriptor(self) -> int | None:
+        """An open file that holds exactly the blob, for as long as this is open: the kernel can send it by itself.
+
+        None where there is none.
+        """
         ...
 
     async def read(self, offset: int, length: int) -> bytes:
@@ -120,6 +129,35 @@ class BlobAdapter(BlobIndex, Protocol):
 
     async def close(self) -> None:
         """Finish what runs and let everything go."""
+        ...
+
+
+class Presigner(Protocol):
+    """Makes HTTP requests that reach the bytes past gRPC: this service's own data plane, or a store that signs."""
+
+    @property
+    def sha256_required(self) -> bool:
+        """Whether an upload needs the SHA-256 of its bytes."""
+        ...
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a broken upload can go on where it stands."""
+        ...
+
+    async def get(self, blob: BlobPut, expire_time: datetime) -> PresignedRequest:
+        """A request that reads a blob, and has it downloaded under its content type."""
+        ...
+
+    async def put(self, upload_id: str, put: BlobPut, expire_time: datetime) -> PresignedRequest:
+        """A request that stores exactly what was announced, and nothing in its place."""
+        ...
+
+    async def collect(self, upload_id: str, put: BlobPut) -> None:
+        """Bring what has arrived elsewhere into the blobs, verified and durable; nothing to do where it is there.
+
+        `Invalid` (`CID_MISMATCH`, `SIZE_MISMATCH`): then nothing of it is kept.
+        """
         ...
 
 

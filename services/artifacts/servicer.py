@@ -8,13 +8,15 @@ from services.artifacts import codec
 from services.artifacts.domain.artifacts import Artifacts
 from services.artifacts.domain.batch import for_sound
 from services.artifacts.domain.limits import MAX_ATTEMPTS, MAX_BATCH_ITEMS, MAX_INLINE_BYTES, Capabilities
+from services.artifacts.domain.presigning import Presigning
 from services.artifacts.domain.store import BlobStore, compute_cid
 from theory.api.artifacts.v1 import artifacts_pb2 as pb
 from theory.api.artifacts.v1 import artifacts_pb2_grpc as rpc
 from theory.core.cid import Cid
-from theory.core.errors import TheoryError
+from theory.core.errors import TheoryError, Unsupported
+from theory.core.presign import MAX_PRESIGNED, PresignItem, ttl_s_of
 from theory.core.world_path import WorldName
-from theory.wire.batches import decoded
+from theory.wire.batches import batch, decoded
 from theory.wire.chunks import Parts
 from theory.wire.context import Context
 from theory.wire.pages import Page
@@ -26,9 +28,12 @@ _LINGER_S = 2.0
 class ArtifactsServicer(rpc.ArtifactsServiceServicer):
     """Blobs and artifacts over gRPC."""
 
-    def __init__(self, blobs: BlobStore, artifacts: Artifacts, capabilities: Capabilities) -> None:
+    def __init__(
+        self, blobs: BlobStore, artifacts: Artifacts, capabilities: Capabilities, presigning: Presigning | None
+    ) -> None:
         self._blobs = blobs
         self._artifacts = artifacts
+        self._presigning = presigning
         self._capabilities = codec.capabilities_to_proto(capabilities, max_inline_bytes=MAX_INLINE_BYTES)
 
     async def GetCapabilities(self, request: pb.GetCapabilitiesRequest, context: Context) -> pb.GetCapabilitiesResponse:
@@ -70,6 +75,16 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
             yield pb.DownloadBlobResponse(header=pb.DownloadBlobResponse.Header(size_bytes=download.size_bytes))
             async for chunk in download.chunks:
                 yield pb.DownloadBlobResponse(chunk=chunk)
+
+    async def PresignBlobs(self, request: pb.PresignBlobsRequest, context: Context) -> pb.PresignBlobsResponse:
+        presigning = self._offered()
+        items: list[PresignItem | TheoryError] = decoded(request.items, codec.presign_item_of, most=MAX_PRESIGNED)
+        answers = await presigning.presign_many(items, ttl_s=ttl_s_of(request.ttl_s))
+        return pb.PresignBlobsResponse(results=map(codec.presigned_to_proto, answers))
+
+    async def CommitUploads(self, request: pb.CommitUploadsRequest, context: Context) -> pb.CommitUploadsResponse:
+        answers = await self._offered().commit_many(batch(request.upload_ids, MAX_PRESIGNED))
+        return pb.CommitUploadsResponse(results=map(codec.committed_to_proto, answers))
 
     async def ComputeCid(self, request: pb.ComputeCidRequest, context: Context) -> pb.ComputeCidResponse:
         return pb.ComputeCidResponse(cid=compute_cid(request.data).text)
@@ -117,6 +132,12 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
         items = decoded(request.items, codec.abortion_of, most=MAX_ATTEMPTS)
         outcomes = await for_sound(items, self._artifacts.abort_many)
         return pb.AbortBindingsResponse(statuses=map(codec.outcome_to_proto, outcomes))
+
+    def _offered(self) -> Presigning:
+        if self._presigning is None:
+            message = "this service has no data plane: bytes go over gRPC"
+            raise Unsupported("CAPABILITY_MISSING", message, capability="data_plane")
+        return self._presigning
 
 
 @asynccontextmanager

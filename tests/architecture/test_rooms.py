@@ -10,7 +10,19 @@ from tests.architecture import tree
 SERVICES = frozenset({"registry", "executor", "artifacts", "resources", "ledger"})
 PRIMITIVES = frozenset({"kv", "queue", "volumes", "secrets"})
 ROOMS = frozenset(
-    {"__init__", "__main__", "assembly", "config", "access", "servicer", "codec", "domain", "ports", "adapters"}
+    {
+        "__init__",
+        "__main__",
+        "assembly",
+        "config",
+        "access",
+        "servicer",
+        "codec",
+        "domain",
+        "ports",
+        "adapters",
+        "plane",
+    }
 )
 FLOORS = frozenset({"core", "api", "wire", "sdk", "testing", "cli"})
 DATA = {("registry", "catalog"), ("registry", "forms")}

@@ -12,8 +12,9 @@ from theory.api.artifacts.v1 import artifacts_pb2 as pb
 from theory.core.artifact import DEFAULT_CONTENT_TYPE, Artifact, Output, content_type_of
 from theory.core.binding import Abortion, Commitment, Preparation
 from theory.core.cid import Cid
-from theory.core.errors import Invalid, TheoryError, Unsupported
+from theory.core.errors import Invalid, TheoryError
 from theory.core.ids import PlanId
+from theory.core.presign import ArtifactGet
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.sdk import sendable
 from theory.sdk.batch import Coalescer
@@ -253,9 +254,14 @@ class WorldClient:
         """The bytes at a path; errors as in `ArtifactsClient.get_bytes`, and `PATH_INVALID`."""
         return await self._artifacts.get_bytes(self._world, WorldPath.parse(world_path))
 
-    async def presign(self, *, world_path: str, ttl_s: int = 3600) -> str:  # noqa: ARG002 - the Protocol's
-        """`Unsupported` (`CAPABILITY_MISSING`): this store hands out no URLs."""
-        raise Unsupported("CAPABILITY_MISSING", "this store hands out no URLs: read the bytes", capability="presign")
+    async def presign(self, *, world_path: str, ttl_s: int = 3600) -> str:
+        """A URL from which whoever holds it reads the bytes for `ttl_s` seconds, at most 3,600. It is a secret.
+
+        `NotFound` (`ARTIFACT_UNKNOWN`); `Invalid` (`PATH_INVALID`, `TTL_INVALID`); `Unsupported`
+        (`CAPABILITY_MISSING`) where the service has no data plane.
+        """
+        item = ArtifactGet(self._world, WorldPath.parse(world_path))
+        return (await self._artifacts.presign(item, ttl_s=ttl_s)).url
 
     async def compute_cid(self, *, data: bytes) -> str:
         """The CID of bytes, computed here."""

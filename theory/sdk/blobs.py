@@ -1,11 +1,12 @@
 """The client of blobs: bytes under the BLAKE3 of their content, hashed here on the way out and on the way in."""
 
 import asyncio
+import io
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 import grpc
 
@@ -13,10 +14,13 @@ from theory.api.artifacts.v1 import artifacts_pb2 as pb
 from theory.api.artifacts.v1.artifacts_pb2_grpc import ArtifactsServiceStub
 from theory.core.cid import Cid, CidHasher
 from theory.core.errors import Corrupt, Exhausted, Invalid, TheoryError
+from theory.core.presign import BlobPut, PresignedRequest, PresignItem
 from theory.sdk.batch import Coalescer
-from theory.sdk.rpc import answers, fitting
+from theory.sdk.plane import DataPlane, PlaneClient, data_plane_of
+from theory.sdk.rpc import answers, fitting, unwrapped
+from theory.sdk.transfer import Progress
 from theory.wire.channel import call, send, stream
-from theory.wire.chunks import CHUNK_BYTES, split, split_file
+from theory.wire.chunks import CHUNK_BYTES, split_file
 
 MAX_ITEMS = 1_000
 MAX_INLINE_BYTES = 1024 * 1024
@@ -36,6 +40,8 @@ class ArtifactsCapabilities:
     max_blob_bytes: int
     max_inline_bytes: int
     max_batch_items: int
+    data_plane: DataPlane | None = None
+    """What goes by HTTP; None where everything goes over gRPC."""
 
 
 class BlobsClient:
@@ -43,10 +49,13 @@ class BlobsClient:
 
     Single calls of one turn of the event loop make one RPC. The batch forms take any number of items and send as many
     RPCs as they need, one after the other. Whatever is returned was hashed here: the service is not taken at its word.
+    Blobs over 1 MiB go by the data plane where the service has one that can be reached, and over gRPC otherwise;
+    whoever gives `progress` is told of those.
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = ArtifactsServiceStub(channel)
+        self._plane = PlaneClient(channel)
         self._put_inline = Coalescer(self.put_blobs_many, max_items=MAX_ITEMS, max_bytes=MAX_BATCH_BYTES, size_of=len)
         self._get_inline = Coalescer(self.get_blobs_many, max_items=MAX_ITEMS)
         self._is_missing = Coalescer(self._which_missing, max_items=MAX_ITEMS)
@@ -55,8 +64,35 @@ class BlobsClient:
         """What the store is, and the limits it keeps."""
         found = await call(self._stub.GetCapabilities, pb.GetCapabilitiesRequest())
         return ArtifactsCapabilities(
-            found.adapter, found.durable, found.max_blob_bytes, found.max_inline_bytes, found.max_batch_items
+            found.adapter,
+            found.durable,
+            found.max_blob_bytes,
+            found.max_inline_bytes,
+            found.max_batch_items,
+            data_plane_of(found),
         )
+
+    async def presign(self, item: PresignItem, *, ttl_s: int = 0) -> PresignedRequest:
+        """An HTTP request that whoever holds it may make for `ttl_s` seconds, 900 unless given. It is a secret.
+
+        `NotFound` (`BLOB_UNKNOWN`, `ARTIFACT_UNKNOWN`); `Invalid` (`TTL_INVALID`, `BLOB_TOO_LARGE`); `Unsupported`
+        (`CAPABILITY_MISSING`) where the service has no data plane.
+        """
+        (request,) = unwrapped(await self._plane.presign_many([item], ttl_s=ttl_s))
+        return request
+
+    async def presign_many(
+        self, items: Sequence[PresignItem], *, ttl_s: int = 0
+    ) -> list[PresignedRequest | TheoryError]:
+        """`presign` of each item, in order."""
+        return await self._plane.presign_many(items, ttl_s=ttl_s)
+
+    async def commit_uploads(self, upload_ids: Sequence[str]) -> list[tuple[Cid, int] | TheoryError]:
+        """End uploads that went by presigned requests: CID and length of each, in order. Idempotent.
+
+        `NotFound` (`UPLOAD_UNKNOWN`) where not all bytes arrived; `Invalid` (`ID_INVALID`, `CID_MISMATCH`).
+        """
+        return await self._plane.commit_many(upload_ids)
 
     async def find_missing(self, cids: Sequence[Cid]) -> list[Cid]:
         """Those of `cids` that the store does not hold, in order, each once."""
@@ -67,13 +103,13 @@ class BlobsClient:
             missing += (Cid.parse(text) for text in found.missing_cids)
         return missing
 
-    async def put_blob(self, data: bytes) -> Cid:
+    async def put_blob(self, data: bytes, *, progress: Progress | None = None) -> Cid:
         """Store bytes and return their CID. Idempotent. `Invalid` (`BLOB_TOO_LARGE`); `Exhausted` (`DISK_FULL`)."""
         if len(data) <= MAX_INLINE_BYTES:
             return await self._put_inline(data)
         cid = await asyncio.to_thread(Cid.of, data)
         if await self._is_missing(cid):
-            await self._send(_pieces(data), expected=cid, size_bytes=len(data))
+            await self._store(io.BytesIO(data), cid, len(data), progress)
         return cid
 
     async def put_blobs_many(self, blobs: Sequence[bytes]) -> list[Cid | TheoryError]:
@@ -100,12 +136,9 @@ class BlobsClient:
         else:
             _refuse_large(len(data), max_bytes)
             return data
-        found = bytearray()
-        async with aclosing(self._receive(cid)) as chunks:
-            async for chunk in chunks:
-                found += chunk
-                _refuse_large(len(found), max_bytes)
-        return bytes(found)
+        found = _Held(max_bytes)
+        await self._fetch(cid, cast("BinaryIO", found), None)
+        return bytes(found.data)
 
     async def get_blobs_many(self, cids: Sequence[Cid]) -> list[bytes | TheoryError]:
         """Blobs of at most 1 MiB each, in order. Per item `NotFound` (`BLOB_UNKNOWN`), `Corrupt` (`BLOB_CORRUPT`).
@@ -123,7 +156,8 @@ class BlobsClient:
     async def upload(self, file: BinaryIO, size_bytes: int) -> Cid:
         """Hash and store what `file` holds from its position on, in one pass: what is hashed is what is stored.
 
-        `Invalid` (`SIZE_MISMATCH`) where that is not `size_bytes`; errors as in `put_blob`.
+        Always over gRPC: the data plane would have to be told the CID before the first byte. `Invalid`
+        (`SIZE_MISMATCH`) where that is not `size_bytes`; errors as in `put_blob`.
         """
         if size_bytes <= MAX_INLINE_BYTES:
             data = await asyncio.to_thread(file.read, size_bytes + 1)
@@ -132,7 +166,7 @@ class BlobsClient:
             return await self._put_inline(data)
         return await self._send(_pieces_of(file), expected=None, size_bytes=size_bytes)
 
-    async def upload_file(self, path: Path) -> Cid:
+    async def upload_file(self, path: Path, *, progress: Progress | None = None) -> Cid:
         """Store a local file and return its CID. It is read and hashed first, and only sent where the store lacks it.
 
         `Invalid` (`CID_MISMATCH`, `SIZE_MISMATCH`) where it changes meanwhile; errors as in `put_blob`; the file's own
@@ -144,20 +178,43 @@ class BlobsClient:
                 await asyncio.to_thread(file.seek, 0)
                 if size <= MAX_INLINE_BYTES:
                     return await self.upload(file, size)
-                await self._send(_pieces_of(file), expected=cid, size_bytes=size)
+                await self._store(file, cid, size, progress)
         return cid
 
-    async def download(self, cid: Cid, into: BinaryIO) -> int:
-        """Write a blob of any size to `into`; its length.
+    async def download(
+        self, cid: Cid, into: BinaryIO, *, size_bytes: int | None = None, progress: Progress | None = None
+    ) -> int:
+        """Write a blob of any size to `into`; its length. Whoever knows that before saves a question.
 
         `NotFound` (`BLOB_UNKNOWN`). `Corrupt` (`BLOB_CORRUPT`) where what arrived is not the CID's: throw it away.
         """
+        if size_bytes is None or size_bytes <= MAX_INLINE_BYTES:
+            try:
+                data = await self._get_inline(cid)
+            except Invalid as error:
+                if error.reason != "BLOB_TOO_LARGE":
+                    raise
+            else:
+                await asyncio.to_thread(_write, into, data)
+                return len(data)
+        return await self._fetch(cid, into, progress)
+
+    async def _fetch(self, cid: Cid, into: BinaryIO, progress: Progress | None) -> int:
+        """Write a large blob to `into`, the faster way that there is."""
+        fetched = await self._plane.download(cid, into, progress)
+        if fetched is not None:
+            return fetched
         size = 0
         async with aclosing(self._receive(cid)) as chunks:
             async for chunk in chunks:
                 await asyncio.to_thread(_write, into, chunk)
                 size += len(chunk)
         return size
+
+    async def _store(self, file: BinaryIO, cid: Cid, size_bytes: int, progress: Progress | None) -> None:
+        """Store what `file` holds, which hashes to `cid`, the faster way that there is."""
+        if not await self._plane.upload(BlobPut(cid, size_bytes), file, progress):
+            await self._send(_pieces_of(file), expected=cid, size_bytes=size_bytes)
 
     async def _receive(self, cid: Cid) -> AsyncGenerator[bytes, None]:
         """The chunks of a whole blob; raises `Corrupt` at their end where they are not the CID's."""
@@ -222,9 +279,17 @@ def _hashed(file: BinaryIO) -> tuple[Cid, int]:
     return hasher.cid(), hasher.size_bytes
 
 
-async def _pieces(data: bytes) -> AsyncIterator[bytes]:
-    for chunk in split(data):
-        yield chunk
+class _Held:
+    """A blob in memory, as much of a binary file as a download needs; it grows no further than `max_bytes`."""
+
+    def __init__(self, max_bytes: int | None) -> None:
+        self.data = bytearray()
+        self._max_bytes = max_bytes
+
+    def write(self, piece: bytes | memoryview) -> int:
+        _refuse_large(len(self.data) + len(piece), self._max_bytes)
+        self.data += piece
+        return len(piece)
 
 
 async def _pieces_of(file: BinaryIO) -> AsyncIterator[bytes]:

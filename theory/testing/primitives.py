@@ -19,7 +19,7 @@ MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
     ),
     "secret": ("secrets",),
     "volume": ("volumes",),
-    "artifacts": ("blobs", "artifacts", "bindings"),
+    "artifacts": ("blobs", "presign", "artifacts", "bindings"),
     "streams": ("streams", "streams_ring", "streams_input", "streams_events"),
     "ledger": ("ledger", "budget", "settlement"),
     "registry": ("registry", "snapshot"),

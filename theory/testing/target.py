@@ -126,7 +126,8 @@ async def _volume(channel: grpc.aio.Channel) -> Offer:
 
 async def _artifacts(channel: grpc.aio.Channel) -> Offer:
     found = await call(ArtifactsServiceStub(channel).GetCapabilities, artifacts_pb2.GetCapabilitiesRequest())
-    return Offer(found.adapter, found.durable, await _ledger_beside(channel))
+    plane = frozenset({"DATA_PLANE"} if found.HasField("data_plane") else ())
+    return Offer(found.adapter, found.durable, plane | await _ledger_beside(channel))
 
 
 async def _streams(channel: grpc.aio.Channel) -> Offer:

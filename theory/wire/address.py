@@ -1,5 +1,6 @@
 """Addresses of services: `unix:///absolute/path` and `grpc://host:port`."""
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -51,6 +52,22 @@ class Address:
         """`host:port`, an IPv6 host in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+def on_loopback(url: str) -> bool:
+    """Whether only this machine can reach what listens at `url`: a socket file, or a host that is loopback."""
+    parts = urlsplit(url)
+    return parts.scheme == "unix" or is_loopback(parts.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` never leads off this machine; no name but `localhost` is looked up, or trusted."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _socket_path(url: str, netloc: str, path: str) -> Path:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from services.artifacts.ports import Presigner
+
 MAX_BATCH_ITEMS = 1_000
 MAX_ATTEMPTS = 100
 """The most items of one prepare, commit or abort."""
@@ -24,3 +26,5 @@ class Capabilities:
     durable: bool
     """Whether bytes and paths that were acknowledged survive a crash of the machine."""
     max_blob_bytes: int
+    presigner: Presigner | None = None
+    """What makes requests to a data plane, where there is one."""

@@ -68,13 +68,37 @@ class BlobStore:
 
         `Invalid` (`BLOB_TOO_LARGE`) where more is announced than `max_blob_bytes`.
         """
-        if size_bytes is not None and size_bytes > self.max_blob_bytes:
-            raise _too_large(self.max_blob_bytes)
-        staged = await self._blobs.stage()
+        upload = await self.begin(expected=expected, size_bytes=size_bytes)
         try:
-            yield Upload(staged, expected, size_bytes, self.max_blob_bytes)
+            yield upload
         finally:
-            await staged.discard()
+            await upload.discard()
+
+    async def begin(self, *, expected: Cid | None, size_bytes: int | None) -> "Upload":
+        """As `upload`, for those that outlive a block: whoever begins one discards it, whatever becomes of it."""
+        if size_bytes is not None:
+            self.refuse_large(size_bytes)
+        return Upload(await self._blobs.stage(), expected, size_bytes, self.max_blob_bytes)
+
+    def refuse_large(self, size_bytes: int) -> None:
+        """`Invalid` (`BLOB_TOO_LARGE`) for more than `max_blob_bytes`."""
+        if size_bytes > self.max_blob_bytes:
+            raise _too_large(self.max_blob_bytes)
+
+    async def holds(self, cid: Cid) -> bool:
+        """Whether a blob is stored."""
+        return not await self._blobs.missing([cid])
+
+    @asynccontextmanager
+    async def reading(self, cid: Cid) -> AsyncIterator[BlobReader]:
+        """A blob that is open inside a block, not verified; `NotFound` (`BLOB_UNKNOWN`)."""
+        reader = await self._blobs.open(cid)
+        if reader is None:
+            raise _unknown(cid)
+        try:
+            yield reader
+        finally:
+            await reader.close()
 
     @asynccontextmanager
     async def download(self, cid: Cid, *, offset: int, limit: int) -> AsyncIterator[Download]:
@@ -84,10 +108,7 @@ class BlobStore:
         the disk. `NotFound` (`BLOB_UNKNOWN`); `OutOfRange` (`RANGE_PAST_END`); while reading, `Corrupt`
         (`BLOB_CORRUPT`).
         """
-        reader = await self._blobs.open(cid)
-        if reader is None:
-            raise _unknown(cid)
-        try:
+        async with self.reading(cid) as reader:
             size = reader.size_bytes
             if offset > 0 and offset >= size:
                 message = f"the blob ends before byte {offset}"
@@ -95,8 +116,6 @@ class BlobStore:
             end = min(offset + limit, size) if limit else size
             whole = offset == 0 and end == size
             yield Download(size, _whole(reader, cid) if whole else _range(reader, cid, offset, end))
-        finally:
-            await reader.close()
 
 
 class Upload:
@@ -108,6 +127,15 @@ class Upload:
         self._announced = announced
         self._max_bytes = max_bytes
         self._hasher = CidHasher()
+
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes came so far."""
+        return self._hasher.size_bytes
+
+    async def discard(self) -> None:
+        """Forget what was not committed. Harmless a second time."""
+        await self._staged.discard()
 
     async def write(self, chunk: bytes) -> None:
         """Take the next bytes. `Invalid` (`BLOB_TOO_LARGE`, `SIZE_MISMATCH`) as soon as they are too many."""

@@ -261,7 +261,7 @@ class _Reader(_Closable):
     def __init__(self, directory: BlobDirectory, pool: ThreadPoolExecutor) -> None:
         super().__init__(pool)
         self._directory = directory
-        self._descriptor: int | None = None
+        self.descriptor: int | None = None
 
     async def begin(self, cid: Cid) -> bool:
         """Whether there is such a blob."""
@@ -274,18 +274,18 @@ class _Reader(_Closable):
         await self._end(self._close)
 
     def _begin(self, cid: Cid) -> bool:
-        self._descriptor = self._directory.open(cid)
-        if self._descriptor is None:
+        self.descriptor = self._directory.open(cid)
+        if self.descriptor is None:
             return False
-        self.size_bytes = os.fstat(self._descriptor).st_size
+        self.size_bytes = os.fstat(self.descriptor).st_size
         return True
 
     def _pread(self, offset: int, length: int) -> bytes:
-        return b"" if self._descriptor is None else _pread(self._descriptor, offset, length)
+        return b"" if self.descriptor is None else _pread(self.descriptor, offset, length)
 
     def _close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
 async def _run(pool: ThreadPoolExecutor, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

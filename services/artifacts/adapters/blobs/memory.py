@@ -78,6 +78,8 @@ class _Staged:
 
 
 class _Reader:
+    descriptor = None
+
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.size_bytes = len(data)

@@ -72,11 +72,24 @@ async def test_the_client_of_a_world_is_an_artifact_store(client: ArtifactsClien
     )
     assert await store.get_bytes(world_path="/artifacts/a") == b"one"
     assert await store.compute_cid(data=b"one") == Cid.of(b"one").text
-    with pytest.raises(Unsupported) as refused:
-        await store.presign(world_path="/artifacts/a")
-    assert refused.value.metadata == {"capability": "presign"}
+    url = await store.presign(world_path="/artifacts/a")
+    assert url.startswith("http://127.0.0.1:")
+    assert Cid.of(b"one").text in url
     with pytest.raises(Invalid):
         await store.get_bytes(world_path="/artifacts/../a")
+
+
+async def test_a_store_without_a_data_plane_hands_out_no_urls_and_takes_large_blobs(tmp_path: Path) -> None:
+    config = ArtifactsConfig.load(
+        {"home": tmp_path, "blobs_url": "memory:", "database_url": "memory:", "data_url": "off"}
+    )
+    async with running([await assemble(config)]) as server:
+        client = ArtifactsClient(server.channel())
+        assert (await client.capabilities()).data_plane is None
+        with pytest.raises(Unsupported) as refused:
+            await client.world(W).presign(world_path="/artifacts/a")
+        assert (refused.value.reason, refused.value.metadata) == ("CAPABILITY_MISSING", {"capability": "data_plane"})
+        assert await client.get_blob(await client.put_blob(LARGE)) == LARGE
 
 
 async def test_bytes_of_any_size_are_written_and_read(client: ArtifactsClient) -> None:
