@@ -1,9 +1,10 @@
-"""Small blobs: a batch through the service, against writing the same bytes to one file and syncing it."""
+"""Small blobs in batches, against writing the same bytes to one file and syncing it; then a large one over HTTP."""
 
 import os
 import time
 from pathlib import Path
 
+from tests.bench import plane
 from tests.bench.report import Figure
 from tests.bench.server import Server, serving
 from theory.sdk.client import Theory
@@ -40,7 +41,7 @@ def _raw(server: Server) -> float:
 
 
 async def measure() -> list[Figure]:
-    """Memory and filesystem."""
+    """Memory and filesystem; then the data plane."""
     figures = []
     for adapter, environment in (("memory", {"THEORY_ARTIFACTS_BLOBS_URL": "memory:"}), ("filesystem", {})):
         async with serving(**environment) as server, Theory.connect(server.url) as theory:
@@ -52,4 +53,4 @@ async def measure() -> list[Figure]:
                     f"one file and one fsync per batch: {raw:,.0f}/s: {rate / raw:.2f}x",
                 )
             )
-    return figures
+    return figures + await plane.measure()

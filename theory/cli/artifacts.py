@@ -3,12 +3,14 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from theory.cli.failures import OK, Usage
-from theory.cli.output import Cell
+from theory.cli.output import Cell, Output
 from theory.cli.session import Session, world_named
 from theory.cli.text import counted, moment, size
+from theory.cli.transfers import bar
 from theory.core.artifact import Artifact
 from theory.core.clock import rfc3339
 from theory.core.content_type import content_type_by_name
@@ -42,11 +44,11 @@ async def get(session: Session, options: argparse.Namespace) -> int:
             if text.endswith("/"):
                 prefix = PathPrefix.parse(text)
                 found = [each async for each in theory.artifacts.list(world, prefix)]
-                copied += await copy(theory, found, options.into, below=prefix)
+                copied += await copy(theory, found, options.into, below=prefix, output=session.output)
             else:
                 path = WorldPath.parse(text)
                 found = [await theory.artifacts.stat(world, path)]
-                copied += await copy(theory, found, options.into, below=path.parent)
+                copied += await copy(theory, found, options.into, below=path.parent, output=session.output)
     session.output.table([(size(each.size_bytes), str(target)) for each, target in copied], [">", ""])
     if not copied:
         session.output.line(f"nothing is there in world {world}")
@@ -67,7 +69,8 @@ async def put(session: Session, options: argparse.Namespace) -> int:
         if options.file == "-":
             cid = await theory.artifacts.put_blob(sys.stdin.buffer.read())
         else:
-            cid = await theory.artifacts.upload_file(Path(options.file))
+            with bar(session.output, path.name) as progress:
+                cid = await theory.artifacts.upload_file(Path(options.file), progress=progress)
         artifact = await theory.artifacts.put(world, ArtifactPut(path, cid, content_type))
     session.output.line(f"{artifact.path}  ", Cell(artifact.cid.text, "dim"), f"  {size(artifact.size_bytes)}")
     session.output.document(_document(artifact))
@@ -81,7 +84,7 @@ async def cat(session: Session, options: argparse.Namespace) -> int:
         world = WorldName.parse(await world_named(theory, options.world))
         artifact = await theory.artifacts.stat(world, path)
         session.output.stdout.flush()
-        await theory.artifacts.download(artifact.cid, session.output.stdout.buffer)
+        await theory.artifacts.download(artifact.cid, session.output.stdout.buffer, size_bytes=artifact.size_bytes)
         session.output.stdout.buffer.flush()
     return OK
 
@@ -109,17 +112,20 @@ async def stat(session: Session, options: argparse.Namespace) -> int:
 
 
 async def copy(
-    theory: Theory, artifacts: Sequence[Artifact], into: Path, *, below: PathPrefix
+    theory: Theory, artifacts: Sequence[Artifact], into: Path, *, below: PathPrefix, output: Output | None = None
 ) -> list[tuple[Artifact, Path]]:
-    """Copy artifacts into a folder, called what they are called below `below`; each file appears when it is whole."""
+    """Copy artifacts into a folder, called what they are called below `below`; each file appears when it is whole.
+
+    How far a large one got is drawn on `output`.
+    """
     copied = []
     for each in artifacts:
         target = into / each.path.text.removeprefix(below.text)
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{each.cid.hex[:16]}.part")
         try:
-            with draft.open("wb") as file:
-                await theory.artifacts.download(each.cid, file)
+            with draft.open("wb") as file, bar(output, target.name) if output else nullcontext() as progress:
+                await theory.artifacts.download(each.cid, file, size_bytes=each.size_bytes, progress=progress)
             draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
