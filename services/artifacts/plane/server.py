@@ -16,6 +16,7 @@ from services.artifacts.plane.problems import Handler, answering
 _BUFFER_BYTES = 1024 * 1024
 _DRAIN_S = 5.0
 _LINGER_S = 2.0
+_MOST_CONNECTIONS = 1_000
 
 
 class DataPlane:
@@ -53,18 +54,16 @@ class DataPlane:
         if self._server is not None:
             self._server.close()
         self._bound.close()
-        if self._runner.server is not None:
-            await self._runner.shutdown()
-            await self._runner.server.shutdown(_DRAIN_S)
         await self._runner.cleanup()
 
     def _protocol(self) -> asyncio.Protocol:
-        """One connection; without a whole request within `idle_s` it is cut, whatever trickles in."""
+        """One connection; it is cut without a whole request within `idle_s`, and at once where there are too many."""
         made = self._runner.server
         if made is None:
             raise ConnectionAbortedError("the data plane has not started")
+        full = len(made.connections) >= _MOST_CONNECTIONS
         protocol = made()
-        asyncio.get_running_loop().call_later(self._idle_s, self._cut_silent, protocol)
+        asyncio.get_running_loop().call_later(0 if full else self._idle_s, self._cut_silent, protocol)
         return protocol
 
     def _cut_silent(self, protocol: web.RequestHandler) -> None:

@@ -1,6 +1,7 @@
 """What the wire may carry, and what is refused before any rule sees it."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,6 +12,8 @@ from theory.api.artifacts.v1 import artifacts_pb2 as pb
 from theory.core.artifact import DEFAULT_CONTENT_TYPE
 from theory.core.cid import Cid
 from theory.core.errors import Invalid, TheoryError
+from theory.core.presign import ArtifactGet, BlobGet, BlobPut, PresignedRequest
+from theory.core.world_path import WorldName, WorldPath
 
 CID = Cid.of(b"one").text
 OUTPUT = pb.Output(world_path="/artifacts/a", cid=CID, size_bytes=3)
@@ -105,3 +108,19 @@ def test_a_commit_names_its_receipt() -> None:
 def test_an_abort_names_an_epoch() -> None:
     item = pb.AbortBindingsRequest.Item(execution_id="p-1.x")
     assert refused(lambda: codec.abortion_of(item)).metadata == {"field": "epoch"}
+
+
+def test_an_item_of_a_presign_says_what_is_read_or_stored() -> None:
+    made, get, put = pb.PresignBlobsRequest.Item, pb.PresignBlobsRequest.Get, pb.PresignBlobsRequest.Put
+    bound = pb.PresignBlobsRequest.Bound(world="w", world_path="/artifacts/a")
+    assert codec.presign_item_of(made(get=get(cid=CID))) == BlobGet(Cid(CID))
+    assert codec.presign_item_of(made(get=get(bound=bound))) == ArtifactGet(WorldName("w"), WorldPath("/artifacts/a"))
+    assert codec.presign_item_of(made(put=put(cid=CID, size_bytes=3))) == BlobPut(Cid(CID), 3, DEFAULT_CONTENT_TYPE)
+
+
+def test_a_request_that_was_handed_out_has_all_of_its_parts() -> None:
+    expire_time = datetime(2026, 1, 1, tzinfo=UTC)
+    request = PresignedRequest("http://h/x?signature=s", "PUT", {"If-None-Match": "*"}, expire_time, 3, "id")
+    found = codec.presigned_to_proto(request).request
+    assert (found.url, found.method, dict(found.headers)) == (request.url, "PUT", {"If-None-Match": "*"})
+    assert (found.expire_time.ToDatetime(UTC), found.size_bytes, found.upload_id) == (expire_time, 3, "id")

@@ -26,6 +26,18 @@ def test_embedded_it_finds_the_ledger_at_the_shared_address(tmp_path: Path) -> N
     assert (config.url, config.ledger_url) == ("unix:///run/theory.sock", "unix:///run/theory.sock")
 
 
+@pytest.mark.parametrize(
+    ("url", "data_url"),
+    [
+        ("unix:///run/theory.sock", "http://127.0.0.1:0"),
+        ("grpc://127.0.0.1:7000", "http://127.0.0.1:0"),
+        ("grpc://0.0.0.0:7000", "off"),
+    ],
+)
+def test_bytes_go_by_http_where_only_this_machine_is_served(tmp_path: Path, url: str, data_url: str) -> None:
+    assert ArtifactsConfig.load({"home": tmp_path, "url": url}).data_url == data_url
+
+
 def test_the_environment_says_where_things_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("THEORY_ARTIFACTS_BLOBS_URL", "memory:")
     monkeypatch.setenv("THEORY_ARTIFACTS_DOUBT_S", "5")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from theory.core.errors import Invalid
-from theory.wire.address import Address
+from theory.wire.address import Address, is_loopback, on_loopback
 
 
 def test_a_socket_is_named_by_its_absolute_path() -> None:
@@ -65,3 +65,19 @@ def test_credentials_are_refused_and_not_repeated() -> None:
     with pytest.raises(Invalid) as caught:
         Address.parse("grpc://user:pa55@host:7000")
     assert "pa55" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("url", ["unix:///run/x", "grpc://127.0.0.1:1", "grpc://127.9.9.9:1", "grpc://[::1]:1"])
+def test_only_this_machine_reaches_a_socket_or_loopback(url: str) -> None:
+    assert on_loopback(url)
+
+
+@pytest.mark.parametrize("url", ["grpc://0.0.0.0:1", "grpc://[::]:1", "grpc://ledger:1", "grpc://10.0.0.1:1", "x", ""])
+def test_others_may_reach_anything_else(url: str) -> None:
+    assert not on_loopback(url)
+
+
+def test_no_name_but_one_is_taken_for_loopback() -> None:
+    assert is_loopback("localhost")
+    assert not is_loopback("localhost.example")
+    assert not is_loopback("2130706433")
