@@ -41,7 +41,9 @@ CAPABILITIES: Mapping[str, Capability] = {
         "the quotas of a plan are so small that a case can reach them", "figures of GetCapabilities"
     ),
     "SEEDED_SECRETS": Capability("the secrets of the cases have values", "checking their names"),
-    "DATA_PLANE": Capability("large blobs go by HTTP, at an address that can be reached from here", "GetCapabilities"),
+    "DATA_PLANE": Capability(
+        "large blobs go by HTTP, to an address that is reached from here", "GetCapabilities, and asking there"
+    ),
     # What only the harness of a test has.
     "CLOCK": Capability("the server's clock is turned by hand", "the tests of this project"),
 }

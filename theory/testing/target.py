@@ -1,16 +1,22 @@
 """A server anywhere as a target: its address, the identities that a home can prove, and what the server says it is."""
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 
 from theory.api.artifacts.v1 import artifacts_pb2
 from theory.api.artifacts.v1.artifacts_pb2_grpc import ArtifactsServiceStub
+from theory.core.cid import Cid
 from theory.core.errors import Denied, TheoryError, Unauthenticated, Unsupported
+from theory.core.presign import BlobPut
+from theory.sdk.artifacts import ArtifactsClient
 from theory.sdk.executor import ExecutorClient
 from theory.sdk.kv import KVClient
 from theory.sdk.ledger import LedgerClient
@@ -27,6 +33,8 @@ from theory.wire.identity import Role, ServiceKeys
 SMALL_PLAN_ITEMS = 2_000
 SMALL_PLAN_BYTES = 32 << 20
 """Quotas up to these figures can be reached by a case."""
+
+_REACHED_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +134,23 @@ async def _volume(channel: grpc.aio.Channel) -> Offer:
 
 async def _artifacts(channel: grpc.aio.Channel) -> Offer:
     found = await call(ArtifactsServiceStub(channel).GetCapabilities, artifacts_pb2.GetCapabilitiesRequest())
-    plane = frozenset({"DATA_PLANE"} if found.HasField("data_plane") else ())
-    return Offer(found.adapter, found.durable, plane | await _ledger_beside(channel))
+    plane = found.HasField("data_plane") and await _plane_reached(channel)
+    capabilities = frozenset({"DATA_PLANE"} if plane else ())
+    return Offer(found.adapter, found.durable, capabilities | await _ledger_beside(channel))
+
+
+async def _plane_reached(channel: grpc.aio.Channel) -> bool:
+    """Whether something listens where presigned requests lead to: it may be another machine's loopback."""
+    nothing = BlobPut(Cid.of(b""), 0, sha256=hashlib.sha256(b"").hexdigest())
+    parts = urlsplit((await ArtifactsClient(channel).presign(nothing)).url)
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    try:
+        async with asyncio.timeout(_REACHED_S):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 async def _streams(channel: grpc.aio.Channel) -> Offer:
