@@ -6,7 +6,7 @@ from datetime import timedelta
 from services.artifacts.domain.artifacts import Artifacts
 from services.artifacts.domain.grants import GrantKey, Ticket
 from services.artifacts.domain.store import BlobStore
-from services.artifacts.ports import BlobIndex, Presigner
+from services.artifacts.ports import BlobAdapter, Presigner
 from theory.core.artifact import DEFAULT_CONTENT_TYPE, Artifact
 from theory.core.cid import Cid
 from theory.core.clock import Clock
@@ -23,7 +23,7 @@ class Presigning:
     def __init__(
         self,
         blobs: BlobStore,
-        index: BlobIndex,
+        index: BlobAdapter,
         artifacts: Artifacts,
         presigner: Presigner,
         *,
@@ -75,7 +75,7 @@ class Presigning:
             return error
 
     async def _presign_get(self, cid: Cid, content_type: str, lifetime: timedelta) -> PresignedRequest:
-        size = self._index.sizes([cid]).get(cid)
+        size = await self._size_of(cid)
         if size is None:
             raise NotFound("BLOB_UNKNOWN", "the store holds no blob with this CID", cid=cid.text)
         return await self._presigner.get(BlobPut(cid, size, content_type), self._clock.now() + lifetime)
@@ -92,7 +92,7 @@ class Presigning:
         try:
             put = self._key.open(upload_id).put
             await self._presigner.collect(upload_id, put)
-            size = self._index.sizes([put.cid]).get(put.cid)
+            size = await self._size_of(put.cid)
         except TheoryError as error:
             return error
         if size is None:
@@ -101,3 +101,7 @@ class Presigning:
             message = "the bytes are not as many as announced"
             return Invalid("SIZE_MISMATCH", message, expected=str(put.size_bytes), actual=str(size))
         return put.cid, size
+
+    async def _size_of(self, cid: Cid) -> int | None:
+        await self._index.recall([cid])
+        return self._index.sizes([cid]).get(cid)

@@ -32,7 +32,7 @@ class _Answer:
 
 @case("DATA_PLANE")
 async def what_was_uploaded_by_http_is_what_is_read(target: Target) -> None:
-    """PUT, commit and GET by presigned requests: the same bytes under their CID, the empty ones too (I-150, I-151)."""
+    """PUT, commit and GET by presigned requests: the same bytes under their CID, the empty ones too (I-119, I-120)."""
     client = ArtifactsClient(target.channel())
     for data in (b"", target.fresh("blob").encode(), _bytes(target, _LARGE)):
         put = await client.presign(_put_of(data))
@@ -48,7 +48,7 @@ async def what_was_uploaded_by_http_is_what_is_read(target: Target) -> None:
 
 @case("DATA_PLANE")
 async def the_sdk_moves_large_blobs_and_tells_how_far(target: Target) -> None:
-    """Bytes over 1 MiB arrive whole either way, and the last that is told is their length (I-12, I-153)."""
+    """Bytes over 1 MiB arrive whole either way, and the last that is told is their length (I-12, I-122)."""
     client, data = ArtifactsClient(target.channel()), _bytes(target, _LARGE)
     told: list[tuple[int, int]] = []
     cid = await client.put_blob(data, progress=lambda done, total: told.append((done, total)))
@@ -58,7 +58,7 @@ async def the_sdk_moves_large_blobs_and_tells_how_far(target: Target) -> None:
 
 @case("DATA_PLANE")
 async def a_download_is_a_file_and_no_page(target: Target) -> None:
-    """A GET of a path has its content type, its CID as ETag, and is neither shown nor sniffed by a browser (I-150)."""
+    """A GET of a path has its content type, its CID as ETag, and is neither shown nor sniffed by a browser (I-119)."""
     client, data = ArtifactsClient(target.channel()), b"<script>alert(1)</script>"
     world, path = WorldName(target.fresh("w")), WorldPath("/artifacts/page.html")
     await client.put(world, ArtifactPut(path, data, "text/html; charset=utf-8"))
@@ -71,7 +71,7 @@ async def a_download_is_a_file_and_no_page(target: Target) -> None:
 
 @case("DATA_PLANE")
 async def a_range_is_read_by_http(target: Target) -> None:
-    """One range of bytes is 206 and exactly those; one behind the end is 416 (I-153)."""
+    """One range of bytes is 206 and exactly those; one behind the end is 416 (I-122)."""
     client, data = ArtifactsClient(target.channel()), bytes(range(256)) * 40
     get = await client.presign(BlobGet(await client.put_blob(data)))
     end = len(data)
@@ -90,7 +90,7 @@ async def a_range_is_read_by_http(target: Target) -> None:
 
 @case("DATA_PLANE")
 async def a_request_is_good_for_what_was_signed_alone(target: Target) -> None:
-    """Another method, path, expiry, type or signature is refused, and reads or stores nothing (I-150)."""
+    """Another method, path, expiry, type or signature is refused, and reads or stores nothing (I-119)."""
     client, data = ArtifactsClient(target.channel()), target.fresh("blob").encode()
     get = await client.presign(BlobGet(await client.put_blob(data)))
     other = target.fresh("other").encode()
@@ -109,7 +109,7 @@ async def a_request_is_good_for_what_was_signed_alone(target: Target) -> None:
 
 @case("DATA_PLANE")
 async def an_upload_is_exactly_what_was_announced(target: Target) -> None:
-    """Other bytes, length, type or SHA-256 are refused, and nothing is stored; the right ones still may be (I-151)."""
+    """Other bytes, length, type or SHA-256 are refused, and nothing is stored; the right ones still may be (I-120)."""
     client, data = ArtifactsClient(target.channel()), target.fresh("blob").encode()
     item = BlobPut(Cid.of(data), len(data), "text/plain", hashlib.sha256(data).hexdigest())
     put = await client.presign(item)
@@ -131,7 +131,7 @@ async def an_upload_is_exactly_what_was_announced(target: Target) -> None:
 
 @case("DATA_PLANE")
 async def an_upload_is_stored_once(target: Target) -> None:
-    """A PUT after the blob is stored is 412; committing again says the same (I-151)."""
+    """A PUT after the blob is stored is 412; committing again says the same (I-120)."""
     client, data = ArtifactsClient(target.channel()), target.fresh("blob").encode()
     put = await client.presign(_put_of(data))
     await _stored(put, data)
@@ -142,7 +142,7 @@ async def an_upload_is_stored_once(target: Target) -> None:
 
 @case("DATA_PLANE")
 async def a_broken_upload_goes_on_where_it_stands(target: Target) -> None:
-    """HEAD tells how much has arrived, PATCH at that byte appends, at any other it is 409 (I-152)."""
+    """HEAD tells how much has arrived, PATCH at that byte appends, at any other it is 409 (I-121)."""
     client, data = ArtifactsClient(target.channel()), _bytes(target, 1 << 20)
     plane = (await client.capabilities()).data_plane
     if plane is None or not plane.resumable:
@@ -169,7 +169,7 @@ async def a_broken_upload_goes_on_where_it_stands(target: Target) -> None:
 
 @case("DATA_PLANE", "CLOCK")
 async def a_request_expires(target: Target) -> None:
-    """Behind its expiry a request is refused, and what it has staged is gone; its commit stays true (I-150, I-152)."""
+    """Behind its expiry a request is refused, and what it has staged is gone; its commit stays true (I-119, I-121)."""
     client, data = ArtifactsClient(target.channel()), target.fresh("blob").encode()
     late = _bytes(target, 1 << 20)
     put, get = await client.presign(_put_of(data), ttl_s=60), None
@@ -236,7 +236,7 @@ async def a_bad_item_spoils_no_other_request(target: Target) -> None:
 
 @case("DATA_PLANE")
 async def only_uploads_of_this_service_are_committed(target: Target) -> None:
-    """A text that was not handed out is `Invalid ID_INVALID`; an upload that did not come, `NotFound` (I-151)."""
+    """A text that was not handed out is `Invalid ID_INVALID`; an upload that did not come, `NotFound` (I-120)."""
     client, stub = ArtifactsClient(target.channel()), ArtifactsServiceStub(target.channel())
     put = await client.presign(_put_of(target.fresh("blob").encode()))
     bent = put.upload_id[:-1] + ("A" if put.upload_id[-1] != "A" else "B")

@@ -18,7 +18,7 @@ _LOOK_S = 1.5
 
 @case()
 async def chunks_are_numbered_from_zero_and_read_as_they_went(target: Target) -> None:
-    """Index, bytes and CID come back in the order of the appends, an empty chunk too (I-12, I-130)."""
+    """Index, bytes and CID come back in the order of the appends, an empty chunk too (I-12, I-109)."""
     series, chunks = Series(target), [*numbered(3), b"", b"\x00\xff"]
     assert await series.append(*chunks[:3]) == AppendedChunks(0, 2)
     assert await series.append(*chunks[3:]) == AppendedChunks(3, 4)
@@ -33,7 +33,7 @@ async def chunks_are_numbered_from_zero_and_read_as_they_went(target: Target) ->
 
 @case()
 async def what_lies_beyond_the_watermark_is_empty(target: Target) -> None:
-    """A read at the end, or behind it, finds nothing yet and stays where it is (I-130)."""
+    """A read at the end, or behind it, finds nothing yet and stays where it is (I-109)."""
     series = Series(target)
     await series.append(*numbered(2))
     for from_idx in (2, 3, 1 << 40):
@@ -42,7 +42,7 @@ async def what_lies_beyond_the_watermark_is_empty(target: Target) -> None:
 
 @case()
 async def appends_at_once_get_indexes_of_their_own(target: Target) -> None:
-    """Batches of many writers stand whole and one behind the other, without a gap (I-130)."""
+    """Batches of many writers stand whole and one behind the other, without a gap (I-109)."""
     series, writers, each_count = Series(target), 12, 5
     batches = [numbered(each_count, start=each_count * writer) for writer in range(writers)]
     appended = await asyncio.gather(*(series.append(*batch) for batch in batches))
@@ -70,7 +70,7 @@ async def the_counters_account_for_every_chunk(target: Target) -> None:
 
 @case()
 async def a_repeat_with_an_expected_index_adds_nothing(target: Target) -> None:
-    """The same chunks at the same index succeed, now and after later appends; the rest of a batch is added (I-131)."""
+    """The same chunks at the same index succeed, now and after later appends; the rest of a batch is added (I-110)."""
     series, chunks = Series(target), numbered(6)
     for _ in range(2):
         assert await series.append(*chunks[:2], expected_idx=0) == AppendedChunks(0, 1)
@@ -84,7 +84,7 @@ async def a_repeat_with_an_expected_index_adds_nothing(target: Target) -> None:
 
 @case()
 async def an_index_never_changes_its_bytes(target: Target) -> None:
-    """Other chunks at an index, and an index behind a gap, are `Conflict`; nothing is added (I-130, I-131)."""
+    """Other chunks at an index, and an index behind a gap, are `Conflict`; nothing is added (I-109, I-110)."""
     series, chunks = Series(target), numbered(3)
     error = await refusal(series.append(b"x", expected_idx=1), Conflict, "STREAM_IDX_CONFLICT")
     assert error.metadata == {"expected_idx": "1", "next_idx": "0", "oldest_idx": "0"}
@@ -99,7 +99,7 @@ async def an_index_never_changes_its_bytes(target: Target) -> None:
 
 @case()
 async def of_writers_that_expect_one_index_one_wins(target: Target) -> None:
-    """The others are `Conflict`, so that each index goes to one of them (I-130, I-131)."""
+    """The others are `Conflict`, so that each index goes to one of them (I-109, I-110)."""
     series, writers = Series(target), 8
     answers = await asyncio.gather(
         *(series.append(chunk, expected_idx=0) for chunk in numbered(writers)), return_exceptions=True
@@ -112,7 +112,7 @@ async def of_writers_that_expect_one_index_one_wins(target: Target) -> None:
 
 @case()
 async def the_first_append_fixes_the_limits(target: Target) -> None:
-    """The same figures, or none, go on; another one is `AlreadyExists STREAM_TAKEN` and adds nothing (I-133)."""
+    """The same figures, or none, go on; another one is `AlreadyExists STREAM_TAKEN` and adds nothing (I-112)."""
     series, limits = Series(target), AskedLimits(10, 2 * MIB, 3)
     await series.append(b"a", limits=limits)
     for fine in (limits, AskedLimits(), AskedLimits(max_chunks=10), AskedLimits(sample_every_n=3)):
@@ -131,7 +131,7 @@ async def the_first_append_fixes_the_limits(target: Target) -> None:
 
 @case()
 async def a_stream_lies_neither_above_nor_below_another(target: Target) -> None:
-    """Such a series is `AlreadyExists PATH_SHADOWED` and is not made; one beside it is (I-134)."""
+    """Such a series is `AlreadyExists PATH_SHADOWED` and is not made; one beside it is (I-113)."""
     series = Series(target, series="/streams/a/b")
     await series.append(b"1")
     for path in ("/streams/a", "/streams/a/b/c", "/streams/a/b/c/d"):
@@ -183,7 +183,7 @@ async def a_listing_of_streams_is_complete_and_in_order(target: Target) -> None:
 
 @case()
 async def who_waits_for_a_chunk_gets_it(target: Target) -> None:
-    """A read that may wait is woken by an append to its stream, be it the one that makes it (I-135)."""
+    """A read that may wait is woken by an append to its stream, be it the one that makes it (I-114)."""
     series, other = Series(target), Series(target)
     for from_idx in (0, 1):
         waiting, beside = (asyncio.create_task(each.page(from_idx, wait_s=10)) for each in (series, other))
@@ -198,7 +198,7 @@ async def who_waits_for_a_chunk_gets_it(target: Target) -> None:
 
 @case()
 async def a_wait_for_no_chunk_ends(target: Target) -> None:
-    """It ends with an empty page, or with `NotFound` where there is no stream, and not before its time (I-135)."""
+    """It ends with an empty page, or with `NotFound` where there is no stream, and not before its time (I-114)."""
     series = Series(target)
     await series.append(b"x")
     waiting = asyncio.create_task(series.page(1, wait_s=2))

@@ -10,7 +10,7 @@ from theory.testing.cases.streams_series import Series, numbered
 
 @case("LEDGER")
 async def every_nth_chunk_is_recorded_once(target: Target) -> None:
-    """Each chunk whose index N divides becomes one `streams.sampled` of the plan; repeats become none (I-136)."""
+    """Each chunk whose index N divides becomes one `streams.sampled` of the plan; repeats become none (I-115)."""
     series, plan_id, chunks = Series(target), target.fresh("plan"), numbered(10)
     limits = AskedLimits(max_chunks=2, sample_every_n=3)
     await series.append(*chunks[:4], limits=limits, plan_id=plan_id)
@@ -35,7 +35,7 @@ async def every_nth_chunk_is_recorded_once(target: Target) -> None:
 
 @case("LEDGER")
 async def a_stream_that_is_not_sampled_is_silent(target: Target) -> None:
-    """With 0 no chunk is recorded; a refused append records none either (I-136)."""
+    """With 0 no chunk is recorded; a refused append records none either (I-115)."""
     silent, plan_id = Series(target), target.fresh("plan")
     await silent.append(*numbered(5), limits=AskedLimits(sample_every_n=0), plan_id=plan_id)
     other = silent.beside("/streams/other")
@@ -47,7 +47,7 @@ async def a_stream_that_is_not_sampled_is_silent(target: Target) -> None:
 
 @case("LEDGER")
 async def each_append_names_the_chain_of_its_samples(target: Target) -> None:
-    """Appends to one stream may belong to several plans; each is told in its own chain, in order (I-136)."""
+    """Appends to one stream may belong to several plans; each is told in its own chain, in order (I-115)."""
     series, plans = Series(target), [target.fresh("plan") for _ in range(2)]
     for at in range(6):
         await series.append(b"x", limits=AskedLimits(sample_every_n=1), plan_id=plans[at % 2])

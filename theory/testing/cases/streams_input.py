@@ -42,7 +42,7 @@ async def series_and_worlds_are_checked_in_each_call(target: Target) -> None:
 
 @case()
 async def an_append_has_limits(target: Target) -> None:
-    """1 to 100 chunks, 1 MiB each, 6 MiB together: what is more is `Invalid`, and none of it is there (I-89, I-131)."""
+    """1 to 100 chunks, 1 MiB each, 6 MiB together: what is more is `Invalid`, and none of it is there (I-89, I-110)."""
     series = Series(target)
     for chunks, reason, metadata in (
         ([], "BATCH_SIZE", {"max": "100"}),
@@ -59,7 +59,7 @@ async def an_append_has_limits(target: Target) -> None:
 
 @case()
 async def the_limits_of_a_stream_have_limits(target: Target) -> None:
-    """Each has a least and a most, which an error names; a refused append makes no stream (I-89, I-133)."""
+    """Each has a least and a most, which an error names; a refused append makes no stream (I-89, I-112)."""
     series = Series(target)
     for field, least, most in (
         ("max_chunks", 1, MAX_STREAM_CHUNKS),

@@ -9,7 +9,7 @@ from theory.testing.refusals import refusal
 
 @case()
 async def the_oldest_chunks_beyond_the_count_are_dropped_and_counted(target: Target) -> None:
-    """No more than `max_chunks` are kept, the newest, under the indexes that they had (I-20, I-132)."""
+    """No more than `max_chunks` are kept, the newest, under the indexes that they had (I-20, I-111)."""
     series, limits = Series(target), AskedLimits(max_chunks=5)
     for at, chunk in enumerate(numbered(12)):
         assert await series.append(chunk, limits=limits) == AppendedChunks(at, at)
@@ -22,7 +22,7 @@ async def the_oldest_chunks_beyond_the_count_are_dropped_and_counted(target: Tar
 
 @case()
 async def the_oldest_chunks_beyond_the_weight_are_dropped_and_counted(target: Target) -> None:
-    """No more than `max_bytes` are kept; a large chunk takes the place of many small ones (I-20, I-132)."""
+    """No more than `max_bytes` are kept; a large chunk takes the place of many small ones (I-20, I-111)."""
     series, limits = Series(target), AskedLimits(max_bytes=MIB)
     await series.append(*[b"s" * 1024] * 100, limits=limits)
     await series.append(b"m" * (MIB // 2))
@@ -41,7 +41,7 @@ async def the_oldest_chunks_beyond_the_weight_are_dropped_and_counted(target: Ta
 
 @case()
 async def a_batch_larger_than_the_ring_leaves_its_end(target: Target) -> None:
-    """All of its chunks are counted, the newest are kept, and a repeat of it still succeeds (I-131, I-132)."""
+    """All of its chunks are counted, the newest are kept, and a repeat of it still succeeds (I-110, I-111)."""
     series, limits, chunks = Series(target), AskedLimits(max_chunks=3), numbered(20)
     for _ in range(2):
         assert await series.append(*chunks, expected_idx=0, limits=limits) == AppendedChunks(0, 19)
@@ -52,7 +52,7 @@ async def a_batch_larger_than_the_ring_leaves_its_end(target: Target) -> None:
 
 @case()
 async def what_was_dropped_cannot_be_appended_again(target: Target) -> None:
-    """An index never comes back: a late repeat whose chunks are gone is `Conflict` and says what is kept (I-130)."""
+    """An index never comes back: a late repeat whose chunks are gone is `Conflict` and says what is kept (I-109)."""
     series, limits, chunks = Series(target), AskedLimits(max_chunks=2), numbered(6)
     await series.append(*chunks[:2], expected_idx=0, limits=limits)
     await series.append(*chunks[2:], expected_idx=2)
@@ -63,7 +63,7 @@ async def what_was_dropped_cannot_be_appended_again(target: Target) -> None:
 
 @case()
 async def a_read_of_what_was_dropped_goes_on_and_says_so(target: Target) -> None:
-    """It begins at the oldest chunk that is kept, and counts the indexes in between (I-132)."""
+    """It begins at the oldest chunk that is kept, and counts the indexes in between (I-111)."""
     series = Series(target)
     await series.append(*numbered(30), limits=AskedLimits(max_chunks=4))
     for from_idx, skipped in ((0, 26), (25, 1), (26, 0), (28, 0), (30, 0)):

@@ -8,6 +8,8 @@ _MOST_AHEAD_BYTES = 4 * 1024 * 1024
 class Reader:
     """A blob and the last bytes that were fetched of it."""
 
+    descriptor = None
+
     def __init__(self, bucket: Bucket, key: str, size_bytes: int) -> None:
         self.size_bytes = size_bytes
         self._bucket = bucket
