@@ -27,7 +27,7 @@ PATHS = st.lists(SEGMENTS, min_size=1, max_size=8).map(_paths)
 
 
 @given(WORLDS, PATHS)
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=300)
 def test_a_key_gives_its_place_back_or_is_hashed(world: WorldName, path: WorldPath | None) -> None:
     assume(path is not None)
     assert path is not None
@@ -37,8 +37,8 @@ def test_a_key_gives_its_place_back_or_is_hashed(world: WorldName, path: WorldPa
     assert key.place == (None if key.text.startswith("h/") else (world, path))
 
 
-@given(st.lists(st.tuples(WORLDS, PATHS), min_size=2, max_size=40))
-@settings(deadline=None, max_examples=500)
+@given(st.lists(st.tuples(WORLDS, PATHS), min_size=2, max_size=12))
+@settings(deadline=None, max_examples=200)
 def test_places_that_differ_have_keys_that_differ(places: list[tuple[WorldName, WorldPath | None]]) -> None:
     distinct = {(world, path) for world, path in places if path is not None}
     assert len({StorageKey.of(world, path).text for world, path in distinct}) == len(distinct)
@@ -49,7 +49,7 @@ def test_places_that_differ_have_keys_that_differ(places: list[tuple[WorldName, 
         lambda pieces: "w/a/" + "".join(pieces)
     )
 )
-@settings(deadline=None, max_examples=2000)
+@settings(deadline=None, max_examples=500)
 @example("w/a/artifacts/!2e")
 @example("w/a/artifacts/é")
 def test_a_text_is_a_key_only_where_its_place_has_it(text: str) -> None:
