@@ -63,7 +63,9 @@ class Bucket:
             except ClientError as error:
                 if refused(error, HTTPStatus.NOT_FOUND):
                     raise missing() from error
-                raise unfit("it does not answer for this bucket; its region may be another") from error
+                if refused(error, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.BAD_REQUEST):
+                    raise unfit("it does not answer for this bucket; its region may be another") from error
+                raise
 
         await self.read(look)
 

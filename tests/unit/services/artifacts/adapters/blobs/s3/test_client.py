@@ -119,6 +119,15 @@ async def test_a_bucket_that_is_elsewhere_is_told_as_unfit(
         await bucket.ready()
 
 
+async def test_a_bucket_that_asks_for_patience_or_denies_is_told_as_any_other(bucket: Bucket, fake: FakeS3) -> None:
+    fake.refuse("HEAD", 503, "SlowDown", times=2)
+    await bucket.ready()
+    fake.refuse("HEAD", 403, "SignatureDoesNotMatch")
+    with pytest.raises(NotReady) as caught:
+        await bucket.ready()
+    assert caught.value.reason == "STORE_DENIED"
+
+
 async def test_a_deletion_may_be_repeated(bucket: Bucket, fake: FakeS3) -> None:
     await bucket.put_new("k", b"one")
     await bucket.delete("k")
