@@ -1,4 +1,4 @@
-"""What a bucket was given survives kill -9, of the service and of the store; what was not ended is never seen."""
+"""What a bucket was given survives kill -9 of the service and of the store (I-10); no half is ever seen (I-125)."""
 
 import asyncio
 import os

@@ -90,7 +90,7 @@ async def a_bound_path_reads_as_it_was_written(target: Target) -> None:
 
 @case()
 async def a_path_is_bound_to_a_stored_blob_by_its_name(target: Target) -> None:
-    """A path may be bound by CID; a CID that nobody stored is `NotFound BLOB_UNKNOWN` (I-7)."""
+    """A path may be bound by CID; a CID that nobody stored is `NotFound BLOB_UNKNOWN` (I-7, I-126)."""
     client, world, data = ArtifactsClient(target.channel()), _world(target), target.fresh("blob").encode()
     cid = await client.put_blob(data)
     unknown = Cid.of(target.fresh("none").encode())

@@ -1,4 +1,4 @@
-"""Stores that cannot keep what is promised are told apart from those that can."""
+"""Stores that cannot keep what is promised are told apart from those that can (I-124)."""
 
 from collections.abc import Sequence
 
