@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.artifacts.adapters.blobs.memory import MemoryBlobs
@@ -39,6 +39,7 @@ _GRANTS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(_GRANTS, _GRANTS)
 def test_a_signature_is_good_for_its_own_grant_alone(one: Grant, other: Grant) -> None:
     signature = KEY.sign(one)
@@ -51,11 +52,13 @@ def test_a_signature_is_good_for_its_own_grant_alone(one: Grant, other: Grant) -
     assert refused.value.reason == "URL_SIGNATURE"
 
 
+@settings(deadline=None)
 @given(st.builds(Ticket, st.text("0123456789abcdef", max_size=24), _SIZES, _PUTS))
 def test_an_id_is_opened_to_what_was_sealed(ticket: Ticket) -> None:
     assert KEY.open(KEY.seal(ticket)) == ticket
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_no_text_that_was_not_sealed_is_an_id(text: str) -> None:
     with pytest.raises(Invalid) as refused:
@@ -70,6 +73,7 @@ def _nothing() -> None:
 _SENDS = st.lists(st.tuples(st.sampled_from(["put", "patch"]), st.integers(0, 41), st.integers(0, 41)), max_size=12)
 
 
+@settings(deadline=None)
 @given(_SENDS)
 def test_bytes_that_come_in_any_way_are_stored_whole_or_not_at_all(sends: list[tuple[str, int, int]]) -> None:
     async def history() -> None:
