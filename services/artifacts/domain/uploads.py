@@ -14,7 +14,7 @@ from theory.core.errors import AlreadyExists, Conflict, Exhausted, Invalid, Theo
 
 _log = logging.getLogger(__name__)
 
-_SWEEP_S = 30.0
+_SWEEP_S = 20.0
 
 
 class Uploads:
