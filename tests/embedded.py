@@ -162,11 +162,13 @@ async def embedded(
     """Serve all five below `home`, in memory or in files that another call finds again.
 
     Plans that name no runtime are carried out by `runtime`, a `ScriptedRuntime`, which they may call `process`; `mock`
-    and the `extra` runtimes are served, too. `settings` are the executor's, and `secrets_url`.
+    and the `extra` runtimes are served, too. `settings` are the executor's, and `secrets_url` and `blobs_url`.
     """
     runtime, faults = runtime or ScriptedRuntime(), Faults()
     url = f"unix://{home}/theory.sock"
     stores = _IN_MEMORY if memory else {}
+    if blobs_url := settings.pop("blobs_url", None):
+        stores = {**stores, "blobs_url": blobs_url}
     peers = {f"{name}_url": url for name in ("registry", "artifacts", "resources", "ledger")}
     secrets = {"secrets_url": settings.pop("secrets_url", "env:THEORY_TEST_NOTHING_")}
     reached: list[str] = []
