@@ -3,7 +3,8 @@
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,18 @@ async def blobs(tmp_path: Path) -> AsyncIterator[FilesystemBlobs]:
     await opened.close()
 
 
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+@pytest.fixture
+def descriptors(tmp_path: Path) -> Callable[[], int]:
+    """How many files of the store are open: others of this process come and go."""
+
+    def count() -> int:
+        found = 0
+        for each in Path("/proc/self/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found += str(each.readlink()).startswith(str(tmp_path))
+        return found
+
+    return count
 
 
 @pytest.mark.parametrize("url", ["file:", "file://host/x", "file:///x?y=1", "file:///x#y"])
@@ -64,7 +75,9 @@ async def test_batches_that_wait_share_a_sync(blobs: FilesystemBlobs, monkeypatc
     assert len(calls) <= 2
 
 
-async def test_a_batch_larger_than_a_group_is_stored_whole(blobs: FilesystemBlobs) -> None:
+async def test_a_batch_larger_than_a_group_is_stored_whole(
+    blobs: FilesystemBlobs, descriptors: Callable[[], int]
+) -> None:
     data = [b"%d" % n for n in range(300)]
     before = descriptors()
     assert await blobs.put_many([(Cid.of(each), each) for each in data]) == [None] * 300
@@ -104,7 +117,7 @@ async def test_what_breaks_in_a_batch_reaches_everyone_in_it_and_nobody_after(
 
 
 async def test_a_cancelled_upload_closes_its_file_only_when_its_thread_is_done(
-    blobs: FilesystemBlobs, monkeypatch: pytest.MonkeyPatch
+    blobs: FilesystemBlobs, monkeypatch: pytest.MonkeyPatch, descriptors: Callable[[], int]
 ) -> None:
     began, go_on = threading.Event(), threading.Event()
     write = os.write
@@ -139,7 +152,7 @@ async def test_a_discarded_upload_takes_nothing_more(blobs: FilesystemBlobs) -> 
         await staged.write(b"one")
 
 
-async def test_readers_let_their_files_go(blobs: FilesystemBlobs) -> None:
+async def test_readers_let_their_files_go(blobs: FilesystemBlobs, descriptors: Callable[[], int]) -> None:
     await blobs.put_many([(ONE, b"one")])
     before = descriptors()
     reader = await blobs.open(ONE)
