@@ -1,10 +1,10 @@
 """Streams as everyone uses them: limits of a call, names of bytes, waiting; the rules of one stream are in `ring`."""
 
 from collections.abc import Sequence
+from math import inf
 
 from services.artifacts.streams.domain import ring
 from services.artifacts.streams.domain.ring import Append
-from services.artifacts.streams.domain.waiting import Waiters
 from services.artifacts.streams.ports import StreamKey, StreamReader, StreamStore
 from theory.core.cid import Cid
 from theory.core.clock import Clock
@@ -23,6 +23,7 @@ from theory.core.stream import (
     Stream,
     StreamLimits,
 )
+from theory.core.waiting import Waiting
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 
 _ANSWERED_WITHIN_S = 0.25
@@ -35,7 +36,7 @@ class Streams:
     def __init__(self, store: StreamStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._waiters = Waiters(clock)
+        self._waiting: Waiting[StreamKey] = Waiting(clock)
 
     async def append(
         self,
@@ -58,7 +59,7 @@ class Streams:
         asked = Append(world, series, named, expected_idx, limits, plan_id)
         now = self._clock.now()
         appended = await self._store.write(asked.key, lambda table: ring.append(table, asked, now=now))
-        self._waiters.poke(asked.key)
+        self._waiting.wake(asked.key)  # all of them: each reads the same chunks
         return appended
 
     async def read(
@@ -88,7 +89,7 @@ class Streams:
             return await self._store.read(lambda table: _page(table, key, from_idx, max_chunks))
 
         patience_s = wait_s if time_left_s is None else min(wait_s, time_left_s - _ANSWERED_WITHIN_S)
-        found = await self._waiters.until(key, patience_s, look, lambda page: page is not None and bool(page.chunks))
+        found = await self._waiting.until(key, patience_s, look, _again_s)
         if found is None:
             raise _unknown(key)
         return _verified(key, found)
@@ -118,6 +119,10 @@ def _require_batch(chunks: Sequence[bytes]) -> None:
 def _require_idx(idx: int, field: str) -> None:
     if idx < 0:
         raise Invalid("RANGE_INVALID", "an index is not negative", field=field)
+
+
+def _again_s(found: ChunkPage | None) -> float | None:
+    return None if found is not None and found.chunks else inf
 
 
 def _page(table: StreamReader, key: StreamKey, from_idx: int, max_chunks: int) -> ChunkPage | None:

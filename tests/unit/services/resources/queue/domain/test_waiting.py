@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable
 from datetime import UTC, datetime
 
-from services.resources.queue.domain import waiting
 from services.resources.queue.domain.waiting import Waiters
 from services.resources.queue.ports import Consumed
+from theory.core import waiting
 from theory.core.adapters import Message
 from theory.core.clock import FakeClock
 

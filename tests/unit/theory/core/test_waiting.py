@@ -1,17 +1,17 @@
-"""Waiting for a chunk: who is woken, by what, and when nobody is."""
+"""Waiting for something to come: who is woken, by what, and when nobody is."""
 
 import asyncio
+from math import inf
 
-from services.artifacts.streams.domain import waiting
-from services.artifacts.streams.domain.waiting import Waiters
-from services.artifacts.streams.ports import StreamKey
+from theory.core import waiting
 from theory.core.clock import FakeClock
+from theory.core.waiting import Waiting
 
-HERE, THERE = StreamKey("w", "/streams/a"), StreamKey("w", "/streams/b")
+HERE, THERE = "here", "there"
 
 
 class Counter:
-    """A stream with so many chunks, and a note of each look."""
+    """So many things, and a note of each look."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -22,43 +22,51 @@ class Counter:
         return self.count
 
 
+def _again_s(count: int) -> float | None:
+    return None if count else inf
+
+
+def _waiting(clock: FakeClock) -> Waiting[str]:
+    return Waiting(clock)
+
+
 async def settle() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
 
 
-def begin(waiters: Waiters, counter: Counter, wait_s: float = 10) -> "asyncio.Task[int]":
-    return asyncio.create_task(waiters.until(HERE, wait_s, counter.look, bool))
+def begin(waiters: Waiting[str], counter: Counter, wait_s: float = 10) -> "asyncio.Task[int]":
+    return asyncio.create_task(waiters.until(HERE, wait_s, counter.look, _again_s))
 
 
 async def test_what_is_there_is_given_at_once() -> None:
     counter = Counter()
     counter.count = 1
-    assert await Waiters(FakeClock()).until(HERE, 10, counter.look, bool) == 1
+    assert await _waiting(FakeClock()).until(HERE, 10, counter.look, _again_s) == 1
 
 
 async def test_without_a_wait_one_look_is_all() -> None:
     counter = Counter()
-    assert await Waiters(FakeClock()).until(HERE, 0, counter.look, bool) == 0
+    assert await _waiting(FakeClock()).until(HERE, 0, counter.look, _again_s) == 0
     assert counter.looks == 1
 
 
-async def test_a_poke_wakes_everybody_of_its_stream() -> None:
-    waiters, counter = Waiters(FakeClock()), Counter()
+async def test_a_call_wakes_everybody_at_its_place() -> None:
+    waiters, counter = _waiting(FakeClock()), Counter()
     tasks = [begin(waiters, counter) for _ in range(3)]
     await settle()
     counter.count = 2
-    waiters.poke(THERE)
+    waiters.wake(THERE)
     await settle()
     assert [task.done() for task in tasks] == [False] * 3
-    waiters.poke(HERE)
+    waiters.wake(HERE)
     await settle()
     assert [task.result() for task in tasks] == [2] * 3
 
 
 async def test_it_looks_every_second_for_what_nobody_tells() -> None:
     clock, counter = FakeClock(), Counter()
-    task = begin(Waiters(clock), counter, 3)
+    task = begin(_waiting(clock), counter, 3)
     for _ in range(3):
         await settle()
         clock.advance(1)
@@ -68,7 +76,7 @@ async def test_it_looks_every_second_for_what_nobody_tells() -> None:
 
 
 async def test_whoever_leaves_is_forgotten() -> None:
-    waiters = Waiters(FakeClock())
+    waiters = _waiting(FakeClock())
     task = begin(waiters, Counter())
     await settle()
     task.cancel()
@@ -78,10 +86,10 @@ async def test_whoever_leaves_is_forgotten() -> None:
 
 
 async def test_too_many_do_not_wait() -> None:
-    waiters, counter = Waiters(FakeClock()), Counter()
+    waiters, counter = _waiting(FakeClock()), Counter()
     tasks = [begin(waiters, counter) for _ in range(waiting.MAX_WAITING)]
     await settle()
-    assert await waiters.until(HERE, 10, counter.look, bool) == 0
+    assert await waiters.until(HERE, 10, counter.look, _again_s) == 0
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
