@@ -367,8 +367,10 @@ class S3(Server):
     def _ready(self) -> bool:
         client = self.client()
         try:
-            client.head_bucket(Bucket=self.bucket)
-            client.put_object(Bucket=self.bucket, Key="ready", Body=b"")
+            # Started again, it takes new objects some seconds before it finds the bytes of the older ones.
+            for each in client.list_objects_v2(Bucket=self.bucket, Prefix="ready/").get("Contents", []):
+                client.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read()
+            client.put_object(Bucket=self.bucket, Key=f"ready/{time.time_ns()}", Body=b"ready")
         except (BotoCoreError, ClientError):
             return False
         finally:
