@@ -18,4 +18,8 @@ ACCESS: Mapping[str, Scope] = {
     f"{_SERVICE}/Resolve": only(Role.ARTIFACTS, Role.EXECUTOR),
     f"{_SERVICE}/GetReceipts": ANYONE,
     f"{_SERVICE}/ListReceipts": ANYONE,
+    f"{_SERVICE}/GetCheckpoint": ANYONE,
+    f"{_SERVICE}/ReadTiles": ANYONE,
+    f"{_SERVICE}/ProveInclusion": ANYONE,
+    f"{_SERVICE}/ProveConsistency": ANYONE,
 }

@@ -1,18 +1,23 @@
 """The one place that chooses where the ledger keeps its books and puts the rules around them."""
 
+import asyncio
+
 import grpc
 
 from services.ledger.access import ACCESS
 from services.ledger.adapters import open_store
+from services.ledger.adapters.signer import FileSigner
 from services.ledger.config import LedgerConfig
 from services.ledger.domain.budget import Accounts
 from services.ledger.domain.chain import Chains
+from services.ledger.domain.log import Log
 from services.ledger.domain.receipts import Receipts
 from services.ledger.domain.settle import Settlements
 from services.ledger.servicer import LedgerServicer
 from theory.api.ledger.v1 import ledger_pb2_grpc as rpc
 from theory.core.clock import Clock, SystemClock
 from theory.core.ids import IdSource
+from theory.core.secret import Secret
 from theory.wire.server import ServiceUnit
 
 
@@ -24,12 +29,14 @@ async def assemble(
 ) -> ServiceUnit:
     """The whole service, ready to be served; raises what opening its store raises."""
     clock = clock or SystemClock()
-    store = await open_store(config.database_url)
+    signer = await asyncio.to_thread(FileSigner.load, config.home, config.log_name)
+    store = await open_store(config.database_url, _secret(config))
     servicer = LedgerServicer(
         chains=Chains(store, clock),
         accounts=Accounts(store, clock),
         settlements=Settlements(store, clock),
         receipts=Receipts(store),
+        log=Log(store, signer),
         kind=store.kind,
         durable=store.durable,
     )
@@ -41,3 +48,8 @@ async def assemble(
         await store.list_heads(after="", limit=1)
 
     return ServiceUnit("ledger", ACCESS, register, close=store.close, ready=ready)
+
+
+def _secret(config: LedgerConfig) -> Secret | None:
+    secret = config.database_secret
+    return None if secret is None else Secret("THEORY_LEDGER_DATABASE_SECRET", secret.get_secret_value())

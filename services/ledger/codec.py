@@ -1,13 +1,13 @@
 """Protobuf to the ledger's words and back. Pure; raises `Invalid` with the field's name and nothing else."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from services.ledger.domain.settle import ClaimAnswer, SettleAnswer
 from services.ledger.ports import StoredEvent, StoredReceipt
 from theory.api.artifacts.v1 import artifacts_pb2
-from theory.api.ledger.v1 import budget_pb2, event_pb2, ledger_pb2, receipt_pb2
+from theory.api.ledger.v1 import budget_pb2, event_pb2, ledger_pb2, log_pb2, receipt_pb2
 from theory.core import jcs
 from theory.core.artifact import Output, content_type_of
 from theory.core.chain import MAX_BODY_BYTES, NewEvent
@@ -20,14 +20,17 @@ from theory.core.ledger import Appended, Budget, ChainHead, PlanEvent
 from theory.core.money import usd_micro
 from theory.core.receipt import AttemptOutcome
 from theory.core.settle import ClaimRequest, SettleRequest
+from theory.core.tiles import TileKey
 from theory.core.world_path import WorldPath
-from theory.wire.batches import decoded
+from theory.wire.batches import batch, decoded
 from theory.wire.options import REPLY_BYTES
 from theory.wire.status import item_ok, item_status
 
 MAX_APPEND_ITEMS = 1_000
 MAX_CLAIM_ITEMS = 100
 MAX_RECEIPT_IDS = 1_000
+MAX_TILES = 256
+MAX_PROOFS = 1_000
 
 _V = TypeVar("_V")
 _OK = item_ok()
@@ -110,6 +113,33 @@ def receipts_to_proto(answers: Iterable[StoredReceipt | TheoryError]) -> ledger_
             response.results.add(status=item_status(answer))
         else:
             response.results.add(status=_OK, receipt=receipt_to_proto(answer))
+    return response
+
+
+def tiles_from_proto(request: log_pb2.ReadTilesRequest) -> list[TileKey]:
+    """The tiles of a request."""
+    return [TileKey(each.level, each.at) for each in batch(request.tiles, MAX_TILES)]
+
+
+def tiles_to_proto(answers: Iterable[bytes | TheoryError]) -> log_pb2.ReadTilesResponse:
+    """One result per tile."""
+    response = log_pb2.ReadTilesResponse()
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            response.results.add(status=item_status(answer))
+        else:
+            response.results.add(status=_OK, hashes=answer)
+    return response
+
+
+def proofs_to_proto(answers: Iterable[Sequence[bytes] | TheoryError]) -> log_pb2.ProveInclusionResponse:
+    """One result per leaf."""
+    response = log_pb2.ProveInclusionResponse()
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            response.results.add(status=item_status(answer))
+        else:
+            response.results.add(status=_OK, proof=answer)
     return response
 
 

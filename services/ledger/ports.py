@@ -1,12 +1,14 @@
 """What the ledger's rules need from outside: a store with transactions that read and write in bulk."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
 
+from theory.core.checkpoint import LogKey
 from theory.core.ledger import Budget, ChainHead
 from theory.core.money import UsdMicro
+from theory.core.tiles import TileKey
 
 _T = TypeVar("_T")
 
@@ -22,6 +24,8 @@ class StoredEvent(NamedTuple):
     prev_hash: str
     this_hash: str
     preimage: bytes
+    log_index: int
+    """Which leaf of the Merkle tree it is, from 0: the order in which events were committed."""
 
 
 class StoredReceipt(NamedTuple):
@@ -84,6 +88,10 @@ class Changes:
     events: Sequence[StoredEvent] = ()
     """Of each chain in order of `seq`, right behind its head."""
     heads: Sequence[ChainHead] = ()
+    log_sizes: tuple[int, int] | None = None
+    """How many leaves the Merkle tree had, and has with these events; None where there are none."""
+    tiles: Mapping[TileKey, bytes] = field(default_factory=dict)
+    """Those that are new or longer."""
     receipts: Sequence[StoredReceipt] = ()
     budgets: Sequence[tuple[Budget | None, Budget]] = ()
     """As they were read, None where they are new; and as they shall be."""
@@ -121,6 +129,14 @@ class LedgerTransaction(Protocol):
         """Receipts by id, as stored."""
         ...
 
+    def log_size(self) -> int:
+        """How many leaves the Merkle tree has."""
+        ...
+
+    def tiles(self, keys: Collection[TileKey]) -> Mapping[TileKey, bytes]:
+        """Tiles of the Merkle tree, as long as they are now; one without leaves is missing."""
+        ...
+
     def write(self, changes: Changes) -> None:
         """Write all of it; called at most once, last.
 
@@ -128,6 +144,19 @@ class LedgerTransaction(Protocol):
         `0 <= reserved`, `0 <= spent`, `0 <= debt`, `reserved + spent <= cap`: `Corrupt` (`STORE_CORRUPT`), because the
         rules never ask for it. `Conflict` (`SEQ_CONFLICT`) where another writer came between; nothing is written then.
         """
+        ...
+
+
+class Signer(Protocol):
+    """Holds the key of the log, which never leaves it."""
+
+    @property
+    def key(self) -> LogKey:
+        """The public part, and the name of the log."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """The Ed25519 signature of `message`. A fraction of a millisecond."""
         ...
 
 
@@ -166,6 +195,14 @@ class LedgerStore(Protocol):
 
     async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:
         """Heads of the chains whose plan ids sort behind `after`, in that order; and whether more follow."""
+        ...
+
+    async def log_size(self) -> int:
+        """How many leaves the Merkle tree has: every event that was answered is one of them."""
+        ...
+
+    async def tiles(self, keys: Collection[TileKey]) -> Mapping[TileKey, bytes]:
+        """Tiles of the Merkle tree. They only grow: what was seen of one stays true."""
         ...
 
     async def budget(self, plan_id: str) -> Budget | None:

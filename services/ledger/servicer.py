@@ -5,10 +5,12 @@ from typing import cast
 from services.ledger import codec
 from services.ledger.domain.budget import Accounts
 from services.ledger.domain.chain import Chains
+from services.ledger.domain.log import Log
 from services.ledger.domain.receipts import Receipts
 from services.ledger.domain.settle import Settlements
 from theory.api.ledger.v1 import ledger_pb2 as pb
 from theory.api.ledger.v1 import ledger_pb2_grpc as rpc
+from theory.api.ledger.v1 import log_pb2
 from theory.core.chain import MAX_BODY_BYTES
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.money import usd_micro
@@ -27,6 +29,7 @@ class LedgerServicer(rpc.LedgerServiceServicer):
         accounts: Accounts,
         settlements: Settlements,
         receipts: Receipts,
+        log: Log,
         kind: str,
         durable: bool,
     ) -> None:
@@ -34,6 +37,7 @@ class LedgerServicer(rpc.LedgerServiceServicer):
         self._accounts = accounts
         self._settlements = settlements
         self._receipts = receipts
+        self._log = log
         self._capabilities = pb.GetCapabilitiesResponse(
             adapter=kind, durable=durable, max_body_bytes=MAX_BODY_BYTES, max_append_items=codec.MAX_APPEND_ITEMS
         )
@@ -98,3 +102,24 @@ class LedgerServicer(rpc.LedgerServiceServicer):
             receipts=map(codec.receipt_to_proto, receipts),
             next_page_token=page.token_after(receipts[-1].position) if more else "",
         )
+
+    async def GetCheckpoint(
+        self, request: log_pb2.GetCheckpointRequest, context: Context
+    ) -> log_pb2.GetCheckpointResponse:
+        return log_pb2.GetCheckpointResponse(note=await self._log.checkpoint(), log_key=self._log.key)
+
+    async def ReadTiles(self, request: log_pb2.ReadTilesRequest, context: Context) -> log_pb2.ReadTilesResponse:
+        keys = codec.tiles_from_proto(request)
+        return codec.tiles_to_proto(await self._log.tiles(keys))
+
+    async def ProveInclusion(
+        self, request: log_pb2.ProveInclusionRequest, context: Context
+    ) -> log_pb2.ProveInclusionResponse:
+        indexes = batch(request.log_indexes, codec.MAX_PROOFS)
+        return codec.proofs_to_proto(await self._log.prove_inclusion(indexes, request.size))
+
+    async def ProveConsistency(
+        self, request: log_pb2.ProveConsistencyRequest, context: Context
+    ) -> log_pb2.ProveConsistencyResponse:
+        proof = await self._log.prove_consistency(request.old_size, request.new_size)
+        return log_pb2.ProveConsistencyResponse(proof=proof)

@@ -124,7 +124,7 @@ async def _artifacts(primitive: str, adapter: str, harness: Harness) -> AsyncIte
             "home": harness.home,
             "ledger_url": url,
             "blobs_url": _BLOBS_URL_BY_SCHEME[blobs](harness),
-            "database_url": _database(bindings, harness.home),
+            "database_url": _database(bindings, harness),
             "streams_url": "memory:",
         }
         units = [
@@ -157,26 +157,28 @@ async def _streams(primitive: str, adapter: str, harness: Harness) -> AsyncItera
 
 @asynccontextmanager
 async def _ledger(primitive: str, adapter: str, harness: Harness) -> AsyncIterator[Target]:
-    config = {"home": harness.home, "database_url": _database(adapter, harness.home)}
+    config = {"home": harness.home, "database_url": _database(adapter, harness)}
     async with running([await ledger.assemble(LedgerConfig.load(config))]) as server:
         yield await _target(server, primitive)
 
 
 @asynccontextmanager
 async def _registry(primitive: str, adapter: str, harness: Harness) -> AsyncIterator[Target]:
-    config = {"home": harness.home, "database_url": _database(adapter, harness.home)}
+    config = {"home": harness.home, "database_url": _database(adapter, harness)}
     async with running([await registry.assemble(RegistryConfig.load(config))]) as server:
         yield await _target(server, primitive)
 
 
 @asynccontextmanager
 async def _executor(primitive: str, adapter: str, harness: Harness) -> AsyncIterator[Target]:
-    async with embedded(harness.home, publish=(), database_url=_database(adapter, harness.home)) as theory:
+    async with embedded(harness.home, publish=(), database_url=_database(adapter, harness)) as theory:
         yield await _target(theory.server, primitive)
 
 
-def _database(scheme: str, home: Path) -> str:
-    return {"memory": "memory:", "sqlite": f"sqlite:///{home}/store.db"}[scheme]
+def _database(scheme: str, harness: Harness) -> str:
+    if scheme == "postgresql":
+        return harness.servers.postgres()
+    return {"memory": "memory:", "sqlite": f"sqlite:///{harness.home}/store.db"}[scheme]
 
 
 @contextmanager

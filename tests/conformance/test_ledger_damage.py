@@ -8,14 +8,20 @@ from typing import Any, NamedTuple
 import pytest
 
 from services.ledger.adapters import open_store
+from services.ledger.adapters.signer import PUBLIC_FILE
 from services.ledger.assembly import assemble
 from services.ledger.codec import event_to_proto, receipt_to_proto
 from services.ledger.config import LedgerConfig
 from services.ledger.ports import LedgerStore
+from theory.core import merkle, tiles
 from theory.core.audit import Audit, Fault
+from theory.core.checkpoint import LogKey
+from theory.core.errors import Corrupt
 from theory.core.ids import PlanId
+from theory.core.merkle import HASH_BYTES
 from theory.sdk.ledger import LedgerClient
 from theory.sdk.ledger_messages import event_from_proto, kept_from_proto
+from theory.sdk.log import InMemory, LogClient
 from theory.testing.case import Target
 from theory.testing.cases.ledger_plan import LedgerPlan, output
 from theory.wire.identity import Role
@@ -76,39 +82,59 @@ async def test_one_changed_byte_of_each_column_is_named_over_the_wire(
     path, plan_id = books
     unit = await assemble(LedgerConfig.load({"home": tmp_path, "database_url": f"sqlite:///{path}"}))
     async with running([unit]) as server:
-        ledger = LedgerClient(server.channel(Role.CLIENT))
-        assert await ledger.verify_plan(plan_id.text) == []
+        ledger, channel = LedgerClient(server.channel(Role.CLIENT)), server.channel(Role.CLIENT)
+        key, memory = LogKey.parse((tmp_path / PUBLIC_FILE).read_text()), InMemory()
+
+        async def verified() -> list[Fault]:
+            try:
+                return await ledger.verify_plan(plan_id.text, LogClient(channel, key, memory))
+            except Corrupt as error:
+                return [Fault(plan_id.text, error.reason)]
+
+        assert await verified() == []
         seen = set()
         for damage in _damages(file, lambda at: at == 1):
             with _Damaged(file, damage) as done:
                 if done:
-                    _assert_named(damage, await ledger.verify_plan(plan_id.text))
+                    _assert_named(damage, await verified())
                     seen.add((damage.table, damage.column))
         assert len(seen) == len(_COLUMNS)
-        assert await ledger.verify_plan(plan_id.text) == []
+        assert await verified() == []
 
 
 @pytest.mark.slow
 async def test_every_changed_byte_is_named(books: tuple[Path, PlanId], file: sqlite3.Connection) -> None:
     path, plan_id = books
     store = await open_store(f"sqlite:///{path}")
-    assert await _audited(store, plan_id) == []
+    known = await _state_of(store)
+    assert await _audited(store, plan_id, known) == []
     count = 0
     for damage in _damages(file, lambda _: True):
         with _Damaged(file, damage) as done:
             if done:
-                _assert_named(damage, await _audited(store, plan_id))
+                _assert_named(damage, await _audited(store, plan_id, known))
                 count += 1
     assert count > 4_000
-    assert await _audited(store, plan_id) == []
+    assert await _audited(store, plan_id, known) == []
     await store.close()
 
 
-_KEYS = {"event": ("plan_id", "seq"), "receipt": ("receipt_id",), "head": ("plan_id",), "budget": ("plan_id",)}
+_KEYS = {
+    "event": ("chain", "seq"),
+    "receipt": ("receipt_id",),
+    "head": ("plan_id",),
+    "budget": ("plan_id",),
+    "log": ("id",),
+    "tile": ("level", "tile_index"),
+}
+_EVENT_COLUMNS = ("log_index", "chain", "seq", "event_key", "kind", "ts_us", "this_hash", "preimage")
+_OF_THE_LOG = {"LOG", "LOG_FORKED", "PROOF_INVALID", "STORE_CORRUPT", "LOG_INDEX_UNKNOWN"}
 _COLUMNS = [
-    *(("event", each) for each in ("plan_id", "seq", "event_id", "kind", "ts", "prev_hash", "this_hash", "preimage")),
+    *(("event", each) for each in _EVENT_COLUMNS),
     *(("receipt", each) for each in ("receipt_id", "plan_id", "position", "kind", "execution_id", "epoch", "preimage")),
-    *(("head", each) for each in ("plan_id", "seq", "this_hash")),
+    *(("head", each) for each in ("chain", "plan_id", "seq", "this_hash")),
+    *(("log", each) for each in ("size",)),
+    *(("tile", each) for each in ("level", "tile_index", "hashes")),
     *(("budget", each) for each in ("plan_id", "cap", "reserved", "spent", "debt")),
 ]
 
@@ -180,14 +206,25 @@ def _assert_named(damage: Damage, faults: list[Fault]) -> None:
             assert {each.seq for each in faults} & {seq, seq + 1}, f"{damage} was placed elsewhere: {faults}"
         case "receipt":
             assert damage.rowkey[0] in {each.receipt_id for each in faults}, f"{damage} was placed elsewhere: {faults}"
+        case "head" if damage.column in {"chain", "plan_id"}:
+            # The name and the number of a chain are all that leads to its events: then all of them are gone.
+            assert {each.plan_id for each in faults} == {damage.rowkey[0]}
         case "head":
             assert {each.what for each in faults} == {"HEAD"}
+        case "log" | "tile":
+            assert {each.what for each in faults} <= _OF_THE_LOG, f"{damage} was placed elsewhere: {faults}"
         case "budget":
             assert {each.what for each in faults} == {"BUDGET"}
 
 
-async def _audited(store: LedgerStore, plan_id: PlanId) -> list[Fault]:
-    """What `verify_plan` does, without a server in between."""
+async def _state_of(store: LedgerStore) -> tuple[int, bytes]:
+    """What a checkpoint would say."""
+    size = await store.log_size()
+    return size, merkle.root(size, tiles.reading(await store.tiles(tiles.edge(size))))
+
+
+async def _audited(store: LedgerStore, plan_id: PlanId, known: tuple[int, bytes]) -> list[Fault]:
+    """What `verify_plan` does, without a server in between, by someone who saw a checkpoint before."""
     audit = Audit(plan_id.text)
     events, head, _ = await store.list_events(
         plan_id.text, after_seq=0, kinds=(), limit=_EVERYTHING, max_bytes=_EVERYTHING
@@ -195,4 +232,13 @@ async def _audited(store: LedgerStore, plan_id: PlanId) -> list[Fault]:
     audit.read_events([event_from_proto(event_to_proto(each)) for each in events])
     receipts, _ = await store.list_receipts(plan_id.text, after_position=0, limit=_EVERYTHING, max_bytes=_EVERYTHING)
     audit.read_receipts(kept_from_proto(receipt_to_proto(each)) for each in receipts)
-    return audit.faults(head, await store.budget(plan_id.text))
+    found = [] if await store.log_size() == known[0] else [Fault(plan_id.text, "LOG")]
+    [key] = tiles.with_proof(known[0], ())
+    try:
+        leaves = tiles.verified(*known, await store.tiles([key]))[key]
+        audit.compare_leaves(
+            {at // HASH_BYTES: leaves[at : at + HASH_BYTES] for at in range(0, len(leaves), HASH_BYTES)}
+        )
+    except Corrupt as error:
+        found.append(Fault(plan_id.text, error.reason))
+    return found + audit.faults(head, await store.budget(plan_id.text))

@@ -12,9 +12,13 @@ import pytest_asyncio
 from tests.documents import asks, plan, step, tool
 from tests.embedded import Embedded, Ran, embedded
 from theory.core.audit import Fault
+from theory.core.checkpoint import LogKey
+from theory.sdk.log import LogClient
 from theory.sdk.verify import ArtifactFault, Verification, verify_plan
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+
+_OF_PLAN = "chain = (SELECT chain FROM head WHERE plan_id = ?)"
 
 
 @dataclass
@@ -22,13 +26,14 @@ class Scene:
     """A plan that ended well, and the files of those who keep it."""
 
     theory: Embedded
+    log: LogClient
     ran: Ran
     books: sqlite3.Connection
     places: sqlite3.Connection
 
     async def verify(self) -> Verification:
-        """Verify the plan."""
-        return await verify_plan(self.theory.theory, self.ran.plan.plan_id.text)
+        """Verify the plan, and what of it the ledger signed."""
+        return await verify_plan(self.theory.theory, self.ran.plan.plan_id.text, self.log)
 
     async def faults(self) -> list[Fault | ArtifactFault]:
         """What verification finds now."""
@@ -48,7 +53,8 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
         for (trigger,) in books.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             books.execute(f"DROP TRIGGER {trigger}")
         books.execute("PRAGMA ignore_check_constraints = ON")
-        yield Scene(theory, ran, books, places)
+        log = theory.theory.log(LogKey.parse((home / "log.key").read_text()))
+        yield Scene(theory, log, ran, books, places)
         books.close()
         places.close()
 
@@ -56,7 +62,7 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
 @contextmanager
 def _changed(database: sqlite3.Connection, table: str, rowid: object, column: str, value: object) -> Iterator[None]:
     """One value of one row, named by its key, is another inside this block."""
-    key = "receipt_id" if table == "receipt" else "event_id"
+    key = "receipt_id" if table == "receipt" else "event_key"
     (before,) = database.execute(f"SELECT {column} FROM {table} WHERE {key} = ?", (rowid,)).fetchone()
     now = value if column == key else rowid
     database.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (value, rowid))
@@ -77,6 +83,8 @@ def _samples(length: int, stride: int = 29) -> list[int]:
 
 def _other(value: object) -> object:
     """Another value of the same type."""
+    if isinstance(value, bytes):
+        return _flipped(value, 0)
     if isinstance(value, int):
         return value + 1_000
     if isinstance(value, str):
@@ -92,7 +100,7 @@ async def test_what_nobody_touched_is_sound(scene: Scene) -> None:
 
 async def test_any_byte_of_any_event_counts(scene: Scene) -> None:
     plan_id = scene.ran.plan.plan_id.text
-    rows = scene.books.execute("SELECT event_id, seq, preimage FROM event WHERE plan_id = ?", (plan_id,)).fetchall()
+    rows = scene.books.execute(f"SELECT event_key, seq, preimage FROM event WHERE {_OF_PLAN}", (plan_id,)).fetchall()
     assert len(rows) > 10
     for event_id, seq, preimage in rows:
         for at in _samples(len(preimage)):
@@ -104,8 +112,8 @@ async def test_any_byte_of_any_event_counts(scene: Scene) -> None:
 
 async def test_every_column_of_any_event_counts(scene: Scene) -> None:
     plan_id = scene.ran.plan.plan_id.text
-    columns = ("plan_id", "seq", "event_id", "kind", "ts", "prev_hash", "this_hash")
-    query = f"SELECT event_id, {', '.join(columns)} FROM event WHERE plan_id = ?"
+    columns = ("log_index", "seq", "chain", "event_key", "kind", "ts_us", "this_hash")
+    query = f"SELECT event_key, {', '.join(columns)} FROM event WHERE {_OF_PLAN}"
     for event_id, *values in scene.books.execute(query, (plan_id,)).fetchall():
         seq = values[1]
         for column, value in zip(columns, values, strict=True):
@@ -137,12 +145,13 @@ async def test_every_column_of_any_receipt_counts(scene: Scene) -> None:
     assert (await scene.verify()).ok
 
 
-@pytest.mark.parametrize("deed", ["DELETE FROM event WHERE event_id = ?", "DELETE FROM receipt WHERE receipt_id = ?"])
+@pytest.mark.parametrize("deed", ["DELETE FROM event WHERE event_key = ?", "DELETE FROM receipt WHERE receipt_id = ?"])
 async def test_what_is_gone_is_missed(scene: Scene, deed: str) -> None:
     table = deed.split()[2]
-    key = "receipt_id" if table == "receipt" else "event_id"
+    key = "receipt_id" if table == "receipt" else "event_key"
     plan_id = scene.ran.plan.plan_id.text
-    for row in scene.books.execute(f"SELECT * FROM {table} WHERE plan_id = ?", (plan_id,)).fetchall():
+    where = "plan_id = ?" if table == "receipt" else _OF_PLAN
+    for row in scene.books.execute(f"SELECT * FROM {table} WHERE {where}", (plan_id,)).fetchall():
         names = [each[1] for each in scene.books.execute(f"PRAGMA table_info({table})")]
         values = dict(zip(names, row, strict=True))
         scene.books.execute(deed, (values[key],))

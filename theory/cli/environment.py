@@ -18,6 +18,8 @@ class Environment:
     """`THEORY_URL`: where all five services answer."""
     url_by_service: Mapping[str, str]
     """`THEORY_<SERVICE>_URL`: where one of them answers."""
+    log_key: str | None
+    """`THEORY_LOG_KEY`: the public key of the ledger that is to be believed."""
     docker_host: str | None
     """`DOCKER_HOST`: where a container engine answers."""
     colour: bool
@@ -35,6 +37,7 @@ def read(variables: Mapping[str, str] | None = None) -> Environment:
         url_by_service={
             service: url for service in SERVICES if (url := values.get(f"THEORY_{service.upper()}_URL") or "")
         },
+        log_key=values.get("THEORY_LOG_KEY") or None,
         docker_host=values.get("DOCKER_HOST") or None,
         colour=not values.get("NO_COLOR") and values.get("TERM") != "dumb",
         debug=bool(values.get("THEORY_DEBUG")),

@@ -14,9 +14,12 @@ from theory.wire.home import socket_url
 if TYPE_CHECKING:
     from theory.core.ids import PlanId
     from theory.sdk.client import Theory
+    from theory.sdk.log import LogClient
 
 EMBEDDED = "theory"
 """What the socket of all five services is called."""
+_LOG_KEY_FILE = "log.key"
+"""Where a ledger writes its public key."""
 LATEST = "latest"
 """Stands for the newest plan wherever a plan is named; no plan id looks like it."""
 
@@ -49,6 +52,17 @@ class Session:
         urls = {service: self.url_of(service) for service in SERVICES}
         async with Theory.connect(urls["executor"], url_by_service=urls, token=self._token(urls)) as theory:
             yield theory
+
+    def log_of(self, theory: "Theory") -> "LogClient | None":
+        """The ledger's log, where its key is known: by `THEORY_LOG_KEY`, or because the ledger lives in this home.
+
+        What it signed is remembered in the home. `Invalid` (`LOG_KEY_INVALID`).
+        """
+        from theory.core.checkpoint import LogKey
+        from theory.sdk.log import InFiles
+
+        written = self.environment.log_key or _line_of(self.home / _LOG_KEY_FILE)
+        return theory.log(LogKey.parse(written), InFiles(self.home / "checkpoints")) if written else None
 
     def _socket(self, service: str) -> str:
         """The socket of all five; where there is only one of the service alone, that."""
@@ -89,3 +103,10 @@ async def world_named(theory: "Theory", name: str) -> str:
     if name != LATEST:
         return name
     return (await theory.executor.get_plan(await plan_named(theory, name))).world.text
+
+
+def _line_of(file: Path) -> str | None:
+    try:
+        return file.read_text("ascii", "replace")
+    except OSError:
+        return None

@@ -10,6 +10,7 @@ from theory.cli.text import counted, size
 from theory.core.audit import Fault
 from theory.core.jcs import JSON
 from theory.sdk.client import Theory
+from theory.sdk.log import LogClient
 from theory.sdk.verify import AnyFault, ArtifactFault, Verification, verify_all, verify_plan
 
 _SENTENCE_BY_WORD: Mapping[str, str] = {
@@ -26,6 +27,8 @@ _SENTENCE_BY_WORD: Mapping[str, str] = {
     "RECEIPT_POSITION": "the event that it names is not the first that carries it",
     "RECEIPT_MISSING": "an event carries it, and it is not there",
     "RECEIPT_UNRECORDED": "no event of the chain carries it",
+    "LOG": "it is not the leaf of the ledger's tree that it is said to be",
+    "PROOF_INVALID": "the ledger's tree does not lead to the root that it signed",
     "BUDGET": "the account is not what the events add up to",
     "UNBOUND": "nothing is at the path",
     "BOUND_ELSEWHERE": "the path is bound to other bytes",
@@ -42,7 +45,8 @@ async def verify(session: Session, options: argparse.Namespace) -> int:
         raise Usage("--all and a plan exclude each other", "theory verify PLAN, or theory verify --all")
     results: list[Verification] = []
     async with session.connect() as theory:
-        async for result in _results(theory, options.plan):
+        log = session.log_of(theory)
+        async for result in _results(theory, options.plan, log):
             results.append(result)
             _tell(session, result)
     faults = sum(len(each.faults) for each in results)
@@ -52,20 +56,22 @@ async def verify(session: Session, options: argparse.Namespace) -> int:
         f"{counted(sum(each.artifacts for each in results), 'artifact')}, "
         f"{size(sum(each.bytes_hashed for each in results))} hashed"
     )
+    if log is None:
+        session.output.line(Cell("no checkpoint was compared: THEORY_LOG_KEY names no log", "dim"))
     verdict = Cell(counted(faults, "fault"), "red bold") if faults else Cell("verified", "green bold")
     session.output.line(verdict, f": {looked_at}")
     session.output.document({"verified": not faults, "chains": [_document(each) for each in results]})
     return UNVERIFIED if faults else OK
 
 
-async def _results(theory: Theory, plan: str | None) -> AsyncIterator[Verification]:
+async def _results(theory: Theory, plan: str | None, log: LogClient | None) -> AsyncIterator[Verification]:
     if plan is None:
-        async for each in verify_all(theory):
+        async for each in verify_all(theory, log):
             yield each
     elif plan.startswith("system."):
-        yield await verify_plan(theory, plan)
+        yield await verify_plan(theory, plan, log)
     else:
-        yield await verify_plan(theory, (await plan_named(theory, plan)).text)
+        yield await verify_plan(theory, (await plan_named(theory, plan)).text, log)
 
 
 def _tell(session: Session, result: Verification) -> None:

@@ -1,6 +1,6 @@
 """The audit of a plan: its chain, its receipts and its account against each other, by anyone who can read them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ from theory.core.chain import FIRST_SEQ, GENESIS, Event, verify_chain
 from theory.core.errors import TheoryError
 from theory.core.ledger import Budget, ChainHead
 from theory.core.receipt import Receipt, receipt_id_of
+from theory.core.tiles import leaf_of
 
 
 class KeptReceipt(NamedTuple):
@@ -45,10 +46,11 @@ class Audit:
     receipts: `RECEIPT_HASH` (the bytes have another name), `RECEIPT_TEXT` (they are no receipt), `RECEIPT_FIELDS` (what
     stands beside them says something else), `RECEIPT_POSITION` (the event there is not the first that carries it),
     `RECEIPT_MISSING` (an event carries the name of one that is not there), `RECEIPT_UNRECORDED` (no event carries its
-    name). `BUDGET`: the account is not what the events add up to.
+    name). `BUDGET`: the account is not what the events add up to. `LOG`: the event is not the leaf of the log's tree
+    that it is said to be.
 
-    It finds no consistent rewrite of everything from some event on, by someone who could rewrite everything; for that a
-    head is needed that was kept elsewhere.
+    By itself it finds no consistent rewrite of everything from some event on, by someone who could rewrite everything;
+    for that the leaves of a tree are needed whose root was signed: see `compare_leaves`.
     """
 
     def __init__(self, plan_id: str) -> None:
@@ -59,6 +61,8 @@ class Audit:
         self._account: Budget | None = None
         self._receipt_faults: list[Fault] = []
         self._receipts: set[str] = set()
+        self._leaf_faults: list[Fault] = []
+        self._leaves: list[tuple[int, int, bytes]] = []
 
     @property
     def seq(self) -> int:
@@ -73,6 +77,8 @@ class Audit:
         self._chain_faults += (Fault(each.plan_id, each.what, each.seq) for each in found)
         self._end = (events[-1].seq, events[-1].this_hash)
         for event in events:
+            if event.log_index is not None:
+                self._leaves.append((event.log_index, event.seq, _leaf_of(event)))
             receipt_id = event.body.get("receipt_id")
             if event.kind in _CARRIERS and isinstance(receipt_id, str):
                 self._seq_by_receipt.setdefault(receipt_id, event.seq)
@@ -90,6 +96,17 @@ class Audit:
             elif seq != kept.position:
                 found.append("RECEIPT_POSITION")
             self._receipt_faults += (Fault(self._plan_id, each, seq or 0, kept.receipt_id) for each in found)
+
+    @property
+    def log_indexes(self) -> Collection[int]:
+        """Which leaves the events that were read are said to be."""
+        return {index for index, _, _ in self._leaves}
+
+    def compare_leaves(self, leaf_by_index: Mapping[int, bytes]) -> None:
+        """Compare the events that were read with the leaves of a tree that is right; one that is missing is wrong."""
+        self._leaf_faults = [
+            Fault(self._plan_id, "LOG", seq) for index, seq, leaf in self._leaves if leaf_by_index.get(index) != leaf
+        ]
 
     def forget_receipts(self) -> None:
         """Begin with the receipts again: the chain went on while they were read."""
@@ -111,10 +128,17 @@ class Audit:
     def faults_of_chain(self, head: ChainHead) -> list[Fault]:
         """What is wrong with the events alone."""
         off = (head.seq, head.this_hash) != self._end
-        return [*self._chain_faults, *([Fault(self._plan_id, "HEAD", head.seq)] if off else [])]
+        return [*self._chain_faults, *self._leaf_faults, *([Fault(self._plan_id, "HEAD", head.seq)] if off else [])]
 
 
 _CARRIERS = frozenset({"budget.reserved", "budget.settled", "execution.settled", "execution.lost"})
+
+
+def _leaf_of(event: Event) -> bytes:
+    try:
+        return leaf_of(event.this_hash)
+    except ValueError:  # no hexadecimal number: the leaf of nothing
+        return b""
 
 
 def _faults_within(kept: KeptReceipt) -> list[str]:

@@ -53,6 +53,8 @@ class Event:
     prev_hash: str
     this_hash: str
     preimage: bytes
+    log_index: int | None = None
+    """Which leaf of the ledger's Merkle tree it is; None where nobody said. Not hashed: the tree itself shows it."""
 
 
 @dataclass(frozen=True, slots=True)

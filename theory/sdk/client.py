@@ -7,12 +7,14 @@ from typing import Self
 
 import grpc
 
+from theory.core.checkpoint import LogKey
 from theory.core.clock import Clock, SystemClock
 from theory.core.ids import IdSource, SystemIds
 from theory.sdk.artifacts import ArtifactsClient
 from theory.sdk.executor import ExecutorClient
 from theory.sdk.kv import KVClient
 from theory.sdk.ledger import LedgerClient
+from theory.sdk.log import CheckpointMemory, LogClient
 from theory.sdk.queue import QueueClient
 from theory.sdk.registry import RegistryClient
 from theory.sdk.secrets import SecretsClient
@@ -116,6 +118,10 @@ class Theory:
     def ledger(self) -> LedgerClient:
         """Events, budgets and receipts."""
         return LedgerClient(self.channel("ledger"))
+
+    def log(self, key: LogKey, memory: CheckpointMemory | None = None) -> LogClient:
+        """The ledger's Merkle tree, which is believed as far as `key` has signed it."""
+        return LogClient(self.channel("ledger"), key, memory)
 
     def url_of(self, service: str) -> str:
         """Where `service` answers."""

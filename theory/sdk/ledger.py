@@ -18,6 +18,7 @@ from theory.core.receipt import Receipt
 from theory.core.settle import Claimed, ClaimRequest, Resolution, Settled, SettleRequest
 from theory.sdk import ledger_messages as messages
 from theory.sdk.batch import Coalescer
+from theory.sdk.log import LogClient
 from theory.sdk.rpc import answers, fitting
 from theory.wire.channel import call
 
@@ -169,13 +170,19 @@ class LedgerClient:
             for receipt in page:
                 yield messages.receipt_from_proto(receipt)
 
-    async def verify_plan(self, plan_id: str) -> list[Fault]:
+    async def verify_plan(self, plan_id: str, log: LogClient | None = None) -> list[Fault]:
         """Everything that is wrong with a chain, its receipts and its account: see `theory.core.audit.Audit`.
+
+        With `log` every event is compared with a tree that the ledger signed: then nobody can have rewritten the chain
+        since somebody saw an earlier checkpoint. Raises `Corrupt` where that cannot be believed: see `LogClient`.
 
         Of a plan that goes on while it is read, what is not stable for long enough is left out: the account, receipts.
         """
         audit = Audit(plan_id)
         head = await self._read_chain(audit, plan_id)
+        if log is not None and audit.log_indexes:
+            checkpoint, _ = await log.checkpoint()
+            audit.compare_leaves(await log.leaves(checkpoint, audit.log_indexes))
         if plan_id.startswith(_SYSTEM):  # no plan: neither account nor receipts
             return audit.faults(head, None)
         for _ in range(_ROUNDS):

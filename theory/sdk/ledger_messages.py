@@ -105,6 +105,7 @@ def event_from_proto(event: event_pb2.Event) -> Event:
         prev_hash=event.prev_hash,
         this_hash=event.this_hash,
         preimage=event.preimage,
+        log_index=event.log_index,
     )
 
 

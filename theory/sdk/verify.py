@@ -16,12 +16,15 @@ from theory.core.ids import PlanId
 from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.sdk.client import Theory
+from theory.sdk.log import LogClient
 from theory.sdk.rpc import fitting
 
 MAX_INLINE_BYTES = 1024 * 1024
 """Larger blobs are read as a stream."""
 _MAX_ITEMS = 1_000
 _HELD_BYTES = 32 * MAX_INLINE_BYTES
+
+_OF_THE_LOG = frozenset({"SIGNATURE_INVALID", "CHECKPOINT_INVALID", "LOG_FORKED"})
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -96,18 +99,20 @@ async def verify_world(theory: Theory, world: WorldName, prefix: PathPrefix | No
     return WorldVerification(len(claims), contents, checking.bytes_hashed, faults)
 
 
-async def verify_plan(theory: Theory, plan_id: str) -> Verification:
+async def verify_plan(theory: Theory, plan_id: str, log: LogClient | None = None) -> Verification:
     """Recompute everything that the chain of a plan, or `system.<service>`, says.
 
     The chain, link by link; every receipt by its bytes, and that each is named by the chain and the other way round;
     the account; of every output of a succeeded final receipt, and of every file that was written directly, that the
-    path is bound to its CID and that the bytes have it. Only bytes count: no service is taken at its word. Of a plan
-    that goes on, outputs that are settled and not bound yet are passed over.
+    path is bound to its CID and that the bytes have it. Only bytes count: no service is taken at its word. With `log`
+    each event is also shown to be a leaf of the tree that the ledger signed, which contains every state of it that was
+    seen before. Of a plan that goes on, outputs that are settled and not bound yet are passed over.
 
     Damage is a fault and no error. `NotFound` (`PLAN_UNKNOWN`) where the chain is empty; `Unavailable` where a service
-    is away.
+    is away; `Corrupt` (`SIGNATURE_INVALID`, `CHECKPOINT_INVALID`, `LOG_FORKED`) where the ledger is not that of `log`,
+    or has changed its history.
     """
-    faults: list[AnyFault] = [*await _ledger_faults(theory, plan_id)]
+    faults: list[AnyFault] = [*await _ledger_faults(theory, plan_id, log)]
     claims = await _read_claims(theory, plan_id)
     if not (claims.events or faults):
         raise NotFound("PLAN_UNKNOWN", f"the ledger has no chain {plan_id}", plan_id=plan_id)
@@ -125,11 +130,11 @@ async def verify_plan(theory: Theory, plan_id: str) -> Verification:
     )
 
 
-async def verify_all(theory: Theory) -> AsyncIterator[Verification]:
+async def verify_all(theory: Theory, log: LogClient | None = None) -> AsyncIterator[Verification]:
     """`verify_plan` of every chain that the ledger has, those of the services included, in order of id."""
     chains = [head.plan_id async for head in theory.ledger.chains()]
     for chain in chains:
-        yield await verify_plan(theory, chain)
+        yield await verify_plan(theory, chain, log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +164,12 @@ class _Claims:
             self.by_place[place] = claim
 
 
-async def _ledger_faults(theory: Theory, plan_id: str) -> list[Fault]:
+async def _ledger_faults(theory: Theory, plan_id: str, log: LogClient | None) -> list[Fault]:
     try:
-        return await theory.ledger.verify_plan(plan_id)
+        return await theory.ledger.verify_plan(plan_id, log)
     except Corrupt as error:
+        if error.reason in _OF_THE_LOG:
+            raise
         return [Fault(plan_id, error.reason)]
 
 

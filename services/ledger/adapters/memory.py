@@ -15,11 +15,13 @@ from services.ledger.ports import (
 from theory.core.chain import GENESIS
 from theory.core.errors import Corrupt
 from theory.core.ledger import Budget, ChainHead
+from theory.core.secret import Secret
+from theory.core.tiles import TileKey
 
 _T = TypeVar("_T")
 
 
-async def open(url: str) -> "MemoryLedger":
+async def open(url: str, secret: Secret | None = None) -> "MemoryLedger":
     """`memory:`, with nothing in it."""
     return MemoryLedger(Tables())
 
@@ -36,6 +38,9 @@ class Tables:
     executions: dict[str, Execution] = field(default_factory=dict)
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     receipts: dict[str, StoredReceipt] = field(default_factory=dict)
+    tiles: dict[TileKey, bytes] = field(default_factory=dict)
+    log_size: int = 0
+    log_indexes: set[int] = field(default_factory=set)
 
     def copy(self) -> Self:
         """The same state, changed by nobody else."""
@@ -47,6 +52,9 @@ class Tables:
             dict(self.executions),
             dict(self.attempts),
             dict(self.receipts),
+            dict(self.tiles),
+            self.log_size,
+            set(self.log_indexes),
         )
 
 
@@ -74,13 +82,23 @@ class MemoryTransaction:
     def receipts(self, receipt_ids: Collection[str]) -> Mapping[str, StoredReceipt]:
         return _among(self._tables.receipts, receipt_ids)
 
+    def log_size(self) -> int:
+        return self._tables.log_size
+
+    def tiles(self, keys: Collection[TileKey]) -> Mapping[TileKey, bytes]:
+        return _among(self._tables.tiles, keys)
+
     def write(self, changes: Changes) -> None:
         tables = self._tables
         _check(tables, changes)
         for event in changes.events:
             tables.events.setdefault(event.plan_id, []).append(event)
             tables.event_by_id[event.plan_id, event.event_id] = event
+            tables.log_indexes.add(event.log_index)
         tables.heads |= {each.plan_id: each for each in changes.heads}
+        tables.tiles |= changes.tiles
+        if changes.log_sizes is not None:
+            tables.log_size = changes.log_sizes[1]
         tables.receipts |= {each.receipt_id: each for each in changes.receipts}
         tables.budgets |= {after.plan_id: after for _, after in changes.budgets}
         tables.executions |= {each.execution_id: each for each in changes.executions}
@@ -110,6 +128,12 @@ class MemoryLedger:
     async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:
         behind = [self._tables.heads[each] for each in sorted(self._tables.heads) if each > after]
         return behind[:limit], len(behind) > limit
+
+    async def log_size(self) -> int:
+        return self._tables.log_size
+
+    async def tiles(self, keys: Collection[TileKey]) -> Mapping[TileKey, bytes]:
+        return _among(self._tables.tiles, keys)
 
     async def budget(self, plan_id: str) -> Budget | None:
         return self._tables.budgets.get(plan_id)
@@ -153,6 +177,11 @@ def _check(tables: Tables, changes: Changes) -> None:
         if event.seq != next_seq.get(event.plan_id, 1) or (event.plan_id, event.event_id) in tables.event_by_id:
             raise Corrupt("STORE_CORRUPT", "an event would be changed, or leave a gap")
         next_seq[event.plan_id] = event.seq + 1
+    if changes.log_sizes is not None and changes.log_sizes[0] != tables.log_size:
+        raise Corrupt("STORE_CORRUPT", "the tree would fork")
+    indexes = [each.log_index for each in changes.events]
+    if not set(indexes).isdisjoint(tables.log_indexes) or len(set(indexes)) < len(indexes):
+        raise Corrupt("STORE_CORRUPT", "a leaf would be changed")
     if any(each.receipt_id in tables.receipts for each in changes.receipts):
         raise Corrupt("STORE_CORRUPT", "a receipt would be changed")
     for before, after in changes.budgets:

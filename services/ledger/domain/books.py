@@ -1,6 +1,6 @@
 """The working copy of one transaction: everything a batch reads, and everything it will write, item by item."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -8,6 +8,7 @@ from services.ledger.ports import Attempt, Changes, Execution, LedgerTransaction
 from theory.core.chain import GENESIS, NewEvent, seal
 from theory.core.errors import TheoryError
 from theory.core.ledger import Budget, ChainHead
+from theory.core.tiles import TileKey, edge, grown, leaf_of
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
@@ -31,6 +32,7 @@ class Books:
         self._receipts: dict[str, StoredReceipt] = {}
         self._undo: list[tuple[dict[Any, Any], Hashable, object]] = []
         self._loaded: list[dict[Any, Any]] = []
+        self._log_size: int | None = None
 
     def load_chains(self, plan_ids: Collection[str], event_ids: Collection[tuple[str, str]]) -> None:
         """Read the heads of these chains, and which of these events they hold."""
@@ -83,16 +85,33 @@ class Books:
         ]
         if any(changed):
             heads, events, budgets, executions, attempts, receipts = changed
+            added = [after for _, after in events]
             self._transaction.write(
                 Changes(
-                    events=[after for _, after in events],
+                    events=added,
                     heads=[after for _, after in heads],
+                    log_sizes=(added[0].log_index, self._next_leaf()) if added else None,
+                    tiles=self._tiles_with(added),
                     receipts=[after for _, after in receipts],
                     budgets=budgets,
                     executions=[after for _, after in executions],
                     attempts=[after for _, after in attempts],
                 )
             )
+
+    def _next_leaf(self) -> int:
+        """How many leaves the tree has with the events that were recorded."""
+        if self._log_size is None:
+            self._log_size = self._transaction.log_size()
+        return self._log_size
+
+    def _tiles_with(self, events: Sequence[StoredEvent]) -> Mapping[TileKey, bytes]:
+        """The tiles of the Merkle tree that these events make longer."""
+        if not events:
+            return {}
+        size = events[0].log_index
+        begun = self._transaction.tiles(edge(size))
+        return grown(size, begun, [leaf_of(each.this_hash) for each in events])
 
     def head(self, plan_id: str) -> ChainHead:
         """Where a chain stands."""
@@ -123,8 +142,17 @@ class Books:
         head = self._heads[plan_id]
         event = seal(new, plan_id, head.seq + 1, head.this_hash)
         stored = StoredEvent(
-            plan_id, event.seq, new.event_id, new.kind, new.ts, event.prev_hash, event.this_hash, event.preimage
+            plan_id,
+            event.seq,
+            new.event_id,
+            new.kind,
+            new.ts,
+            event.prev_hash,
+            event.this_hash,
+            event.preimage,
+            self._next_leaf(),
         )
+        self._log_size = stored.log_index + 1
         self._put(self._events, (plan_id, new.event_id), stored)
         self._put(self._heads, plan_id, ChainHead(plan_id, event.seq, event.this_hash))
         return stored
@@ -147,6 +175,8 @@ class Books:
 
     def _undo_item(self) -> None:
         for table, key, before in reversed(self._undo):
+            if table is self._events:  # they are only ever added
+                self._log_size = self._next_leaf() - 1
             if before is None:
                 del table[key]
             else:

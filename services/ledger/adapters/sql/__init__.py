@@ -12,17 +12,23 @@ from services.ledger.adapters.sql.schema import METADATA
 from services.ledger.ports import LedgerTransaction, StoredEvent, StoredReceipt
 from theory.core.chain import GENESIS
 from theory.core.ledger import Budget, ChainHead
+from theory.core.secret import Secret
+from theory.core.tiles import TileKey
 
 _T = TypeVar("_T")
 
 
-async def open(url: str) -> "SqlLedger":
-    """`sqlite:///path`; the tables are made where there are none."""
-    return SqlLedger(await Database.open(url, METADATA, durable=True))
+async def open(url: str, secret: Secret | None = None) -> "SqlLedger":
+    """`sqlite:///path` or `postgresql://...`; the tables are made where there are none."""
+    return SqlLedger(await Database.open(url, METADATA, durable=True, secret=secret))
+
+
+_WRITER = "ledger"
+"""What every transaction that writes locks: the events of all replicas are leaves of one tree, in one order."""
 
 
 class SqlLedger:
-    """One database, written by one thread."""
+    """One database, written by one thread of one replica at a time."""
 
     kind = "sql"
     durable = True
@@ -31,7 +37,7 @@ class SqlLedger:
         self._db = db
 
     async def transact(self, fn: Callable[[LedgerTransaction], _T]) -> _T:
-        return await self._db.write(lambda connection: fn(SqlTransaction(connection)))
+        return await self._db.write(lambda connection: fn(SqlTransaction(connection)), locks=[_WRITER])
 
     async def list_events(
         self, plan_id: str, *, after_seq: int, kinds: Collection[str], limit: int, max_bytes: int
@@ -45,6 +51,12 @@ class SqlLedger:
 
     async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:
         return await self._db.read(lambda connection: rows.heads_after(connection, after, limit))
+
+    async def log_size(self) -> int:
+        return await self._db.read(lambda connection: SqlTransaction(connection).log_size())
+
+    async def tiles(self, keys: Collection[TileKey]) -> Mapping[TileKey, bytes]:
+        return await self._db.read(lambda connection: SqlTransaction(connection).tiles(keys))
 
     async def budget(self, plan_id: str) -> Budget | None:
         return await self._db.read(lambda connection: SqlTransaction(connection).budgets([plan_id]).get(plan_id))

@@ -6,97 +6,118 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import Connection
+import psycopg
+from sqlalchemy import Connection, insert
 
-from services.drivers import sqlite
+from services.drivers.sql.statement import Rows, driver_of
+from services.drivers.sql.words import upsert
+from services.ledger.adapters.sql import schema
+from services.ledger.adapters.sql.events import key_of, row_of, stored_of
+from services.ledger.adapters.sql.words import WORDS_BY_DIALECT
 from services.ledger.ports import Attempt, AttemptState, Changes, Execution, StoredEvent, StoredReceipt
 from theory.core.errors import Conflict, Corrupt
 from theory.core.ledger import Budget, ChainHead
+from theory.core.tiles import TileKey
 
 _T = TypeVar("_T")
 _Row = TypeVar("_Row", StoredEvent, StoredReceipt)
 
-# A list of keys is one JSON parameter, so that a statement has one text however many there are. CROSS JOIN fixes the
-# order: for each key, look up its row.
-_HEADS = "SELECT head.* FROM json_each(?) AS key CROSS JOIN head ON plan_id = key.value"
-_HEADS_AFTER = "SELECT * FROM head WHERE plan_id > ? ORDER BY plan_id LIMIT ?"
-_BUDGETS = "SELECT budget.* FROM json_each(?) AS key CROSS JOIN budget ON plan_id = key.value"
-_EXECUTIONS = "SELECT execution.* FROM json_each(?) AS key CROSS JOIN execution ON execution_id = key.value"
-_RECEIPTS = "SELECT receipt.* FROM json_each(?) AS key CROSS JOIN receipt ON receipt_id = key.value"
-_EVENTS_BY_ID = (
-    "SELECT event.* FROM json_each(?) AS key CROSS JOIN event"
-    " ON plan_id = json_extract(key.value, '$[0]') AND event_id = json_extract(key.value, '$[1]')"
-)
-_ATTEMPTS = (
-    "SELECT attempt.* FROM json_each(?) AS key CROSS JOIN attempt"
-    " ON execution_id = json_extract(key.value, '$[0]') AND epoch = json_extract(key.value, '$[1]')"
-)
-_EVENTS = "SELECT * FROM event WHERE plan_id = ? AND seq > ? ORDER BY seq"
-_EVENTS_OF_KINDS = (
-    "SELECT * FROM event WHERE plan_id = ? AND seq > ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY seq"
-)
-_RECEIPTS_OF_PLAN = "SELECT * FROM receipt WHERE plan_id = ? AND position > ? ORDER BY position"
-
-_ADD_EVENT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_ADD_RECEIPT = "INSERT INTO receipt VALUES (?, ?, ?, ?, ?, ?, ?)"
-_ADD_BUDGET = "INSERT INTO budget VALUES (?, ?, ?, ?, ?)"
-_MOVE_BUDGET = (
-    "UPDATE budget SET reserved = ?, spent = ?, debt = ? WHERE plan_id = ? AND reserved = ? AND spent = ? AND debt = ?"
-)
-_PUT_HEAD = (
-    "INSERT INTO head VALUES (?, ?, ?) ON CONFLICT (plan_id)"
-    " DO UPDATE SET seq = excluded.seq, this_hash = excluded.this_hash"
-)
-_PUT_EXECUTION = (
-    "INSERT INTO execution VALUES (?, ?, ?, ?, ?) ON CONFLICT (execution_id)"
-    " DO UPDATE SET plan_id = excluded.plan_id, epoch = excluded.epoch, fenced_epoch = excluded.fenced_epoch,"
-    " settled_receipt_id = excluded.settled_receipt_id"
-)
-_PUT_ATTEMPT = (
-    "INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (execution_id, epoch)"
-    " DO UPDATE SET state = excluded.state, outcome = excluded.outcome, cost = excluded.cost,"
-    " receipt_id = excluded.receipt_id"
-)
+_MOVE_HEADS = Rows(upsert(schema.HEAD))
+_ADD_EVENTS = Rows(insert(schema.EVENT))
+_ADD_RECEIPTS = Rows(insert(schema.RECEIPT))
+_ADD_BUDGETS = Rows(insert(schema.BUDGET))
+_PUT_EXECUTIONS = Rows(upsert(schema.EXECUTION))
+_PUT_ATTEMPTS = Rows(upsert(schema.ATTEMPT))
+_PUT_TILES = Rows(upsert(schema.TILE))
 
 
 class SqlTransaction:
     """Reads and writes inside the transaction that the database's thread has begun."""
 
     def __init__(self, connection: Connection) -> None:
-        self._driver = sqlite.driver_of(connection)
+        self._connection = connection
+        self._driver = driver_of(connection)
+        self._words = WORDS_BY_DIALECT[connection.dialect.name]
+        self._chains: dict[str, int] = {}
+        self._keys: dict[tuple[str, str], str] = {}
 
     def heads(self, plan_ids: Collection[str]) -> Mapping[str, ChainHead]:
-        return {row[0]: ChainHead(*row) for row in self._among(_HEADS, plan_ids)}
+        rows = list(self._among(self._words.heads, plan_ids))
+        self._chains |= {row[1]: row[0] for row in rows}
+        return {row[1]: ChainHead(*row[1:]) for row in rows}
 
     def events(self, keys: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], StoredEvent]:
-        return {(row[0], row[2]): StoredEvent._make(row) for row in self._among(_EVENTS_BY_ID, keys)}
+        self._keys |= {each: key_of(*each) for each in keys}
+        rows = self._among(self._words.events_by_key, [self._keys[each] for each in keys])
+        found = (stored_of(row[:-1], row[-1]) for row in rows)
+        return {(each.plan_id, each.event_id): each for each in found}
+
+    def log_size(self) -> int:
+        found = self._driver.execute(self._words.log_size).fetchone()
+        return found[0] if found else 0
+
+    def tiles(self, keys: Collection[TileKey]) -> Mapping[TileKey, bytes]:
+        return {TileKey(*row[:2]): row[2] for row in self._among(self._words.tiles, [tuple(each) for each in keys])}
 
     def budgets(self, plan_ids: Collection[str]) -> Mapping[str, Budget]:
-        return {row[0]: Budget(*row) for row in self._among(_BUDGETS, plan_ids)}
+        return {row[0]: Budget(*row) for row in self._among(self._words.budgets, plan_ids)}
 
     def executions(self, execution_ids: Collection[str]) -> Mapping[str, Execution]:
-        return {row[0]: Execution(*row) for row in self._among(_EXECUTIONS, execution_ids)}
+        return {row[0]: Execution(*row) for row in self._among(self._words.executions, execution_ids)}
 
     def attempts(self, keys: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], Attempt]:
-        return {(row[0], row[1]): _attempt(*row) for row in self._among(_ATTEMPTS, keys)}
+        return {(row[0], row[1]): _attempt(*row) for row in self._among(self._words.attempts, keys)}
 
     def receipts(self, receipt_ids: Collection[str]) -> Mapping[str, StoredReceipt]:
-        return {row[0]: StoredReceipt._make(row) for row in self._among(_RECEIPTS, receipt_ids)}
+        return {row[0]: StoredReceipt._make(row) for row in self._among(self._words.receipts, receipt_ids)}
 
     def write(self, changes: Changes) -> None:
-        many = self._driver.executemany
         try:
-            many(_ADD_EVENT, changes.events)
-            many(_PUT_HEAD, [(each.plan_id, each.seq, each.this_hash) for each in changes.heads])
-            many(_ADD_RECEIPT, changes.receipts)
-            many(_PUT_EXECUTION, map(_execution_row, changes.executions))
-            many(_PUT_ATTEMPT, map(_attempt_row, changes.attempts))
-            many(_ADD_BUDGET, [_budget_row(after) for before, after in changes.budgets if before is None])
-            moved = [(*_held(after), after.plan_id, *_held(before)) for before, after in changes.budgets if before]
-            if moved and many(_MOVE_BUDGET, moved).rowcount != len(moved):
-                raise Conflict("SEQ_CONFLICT", "another writer moved an account")
-        except sqlite3.IntegrityError as error:
+            self._put_heads(changes.heads)
+            self._add(_ADD_EVENTS, [self._row_of(each) for each in changes.events])
+            self._add(_PUT_TILES, [(*key, hashes) for key, hashes in changes.tiles.items()])
+            if changes.log_sizes is not None:
+                self._grow(*changes.log_sizes)
+            self._add(_ADD_RECEIPTS, changes.receipts)
+            self._add(_PUT_EXECUTIONS, [_execution_row(each) for each in changes.executions])
+            self._add(_PUT_ATTEMPTS, [_attempt_row(each) for each in changes.attempts])
+            self._add(_ADD_BUDGETS, [_budget_row(after) for before, after in changes.budgets if before is None])
+            for before, after in changes.budgets:
+                if before is not None:
+                    self._move(before, after)
+        except (sqlite3.IntegrityError, psycopg.IntegrityError) as error:
             raise Corrupt("STORE_CORRUPT", "the books contradict themselves: verify the ledger") from error
+
+    def _put_heads(self, heads: Collection[ChainHead]) -> None:
+        if unread := [each.plan_id for each in heads if each.plan_id not in self._chains]:
+            self.heads(unread)
+        moved: list[tuple[object, ...]] = []
+        for head in heads:
+            if (chain := self._chains.get(head.plan_id)) is None:
+                begun = self._driver.execute(self._words.begin_chain, tuple(head)).fetchone()
+                self._chains[head.plan_id] = begun[0]
+            else:
+                moved.append((chain, *head))
+        self._add(_MOVE_HEADS, moved)
+
+    def _row_of(self, event: StoredEvent) -> tuple[object, ...]:
+        key = self._keys.get((event.plan_id, event.event_id))
+        return row_of(event, self._chains[event.plan_id], key or key_of(event.plan_id, event.event_id))
+
+    def _add(self, rows: Rows, values: Collection[tuple[object, ...]]) -> None:
+        if values:
+            rows.add(self._connection, values)
+
+    def _grow(self, before: int, after: int) -> None:
+        if not before:
+            self._driver.execute(self._words.begin_log, (after,))
+        elif self._driver.execute(self._words.grow_log, (after, before)).rowcount != 1:
+            raise Conflict("SEQ_CONFLICT", "another writer has appended")
+
+    def _move(self, before: Budget, after: Budget) -> None:
+        moved = self._driver.execute(self._words.move_budget, (*_held(after), after.plan_id, *_held(before)))
+        if moved.rowcount != 1:
+            raise Conflict("SEQ_CONFLICT", "another writer moved an account")
 
     def _among(self, statement: str, keys: Collection[object]) -> Iterable[Any]:
         return _fetch(self._driver, statement, (_json(keys),)) if keys else ()
@@ -114,18 +135,21 @@ def events(
     connection: Connection, plan_id: str, after_seq: int, kinds: Collection[str], bounds: Bounds
 ) -> tuple[list[StoredEvent], bool]:
     """Events of a chain in order, and whether more follow."""
-    driver = sqlite.driver_of(connection)
-    statement = _EVENTS
-    parameters: list[object] = [plan_id, after_seq]
-    if kinds:
-        statement = _EVENTS_OF_KINDS
-        parameters.append(_json(kinds))
-    return _readable(driver, lambda: _bounded(map(StoredEvent._make, driver.execute(statement, parameters)), bounds))
+    driver, words = driver_of(connection), WORDS_BY_DIALECT[connection.dialect.name]
+    statement = words.events_of_kinds if kinds else words.events
+    values = (plan_id, after_seq, _json(kinds)) if kinds else (plan_id, after_seq)
+
+    def read() -> tuple[list[StoredEvent], bool]:
+        rows = _streamed(connection, statement, (*values, bounds.limit + 1))
+        return _bounded((stored_of(row, plan_id) for row in rows), bounds)
+
+    return _readable(driver, read)
 
 
 def heads_after(connection: Connection, after: str, limit: int) -> tuple[list[ChainHead], bool]:
     """Heads in order of their plan ids, and whether more follow."""
-    found = [ChainHead(*row) for row in _fetch(sqlite.driver_of(connection), _HEADS_AFTER, (after, limit + 1))]
+    words = WORDS_BY_DIALECT[connection.dialect.name]
+    found = [ChainHead(*row) for row in _fetch(driver_of(connection), words.heads_after, (after, limit + 1))]
     return found[:limit], len(found) > limit
 
 
@@ -133,11 +157,25 @@ def receipts(
     connection: Connection, plan_id: str, after_position: int, bounds: Bounds
 ) -> tuple[list[StoredReceipt], bool]:
     """Receipts of a plan in order, and whether more follow."""
-    driver = sqlite.driver_of(connection)
-    wanted = (plan_id, after_position)
-    return _readable(
-        driver, lambda: _bounded(map(StoredReceipt._make, driver.execute(_RECEIPTS_OF_PLAN, wanted)), bounds)
-    )
+    words = WORDS_BY_DIALECT[connection.dialect.name]
+    wanted = (plan_id, after_position, bounds.limit + 1)
+
+    def read() -> tuple[list[StoredReceipt], bool]:
+        return _bounded(map(StoredReceipt._make, _streamed(connection, words.receipts_of_plan, wanted)), bounds)
+
+    return _readable(driver_of(connection), read)
+
+
+def _streamed(connection: Connection, statement: str, values: tuple[object, ...]) -> Iterable[Any]:
+    """Rows one by one: most of a long page may have no room in the answer."""
+    driver = driver_of(connection)
+    if connection.dialect.name != "postgresql":
+        yield from driver.execute(statement, values)
+        return
+    with driver.cursor(name="page") as cursor:  # on the server: it sends no more than is read
+        cursor.itersize = 200
+        cursor.execute(statement, values)
+        yield from cursor
 
 
 def _bounded(rows: Iterable[_Row], bounds: Bounds) -> tuple[list[_Row], bool]:
@@ -151,11 +189,11 @@ def _bounded(rows: Iterable[_Row], bounds: Bounds) -> tuple[list[_Row], bool]:
     return kept, False
 
 
-def _fetch(driver: sqlite3.Connection, statement: str, parameters: tuple[object, ...]) -> list[Any]:
-    return _readable(driver, lambda: driver.execute(statement, parameters).fetchall())
+def _fetch(driver: Any, statement: str, values: tuple[object, ...]) -> list[Any]:  # noqa: ANN401 - either driver's
+    return _readable(driver, lambda: driver.execute(statement, values).fetchall())
 
 
-def _readable(driver: sqlite3.Connection, read: Callable[[], _T]) -> _T:
+def _readable(driver: Any, read: Callable[[], _T]) -> _T:  # noqa: ANN401 - either driver's
     """What `read` returns, whatever was done to the text of rows: a verifier has to see damage to name its place."""
     try:
         return read()

@@ -105,7 +105,7 @@ def test_answers_keep_their_order() -> None:
 
 
 def test_an_event_and_a_receipt_are_written_as_stored() -> None:
-    stored = StoredEvent("p-1", 3, "e", "a.b", TS, "0", "1", b"{}")
+    stored = StoredEvent("p-1", 3, "e", "a.b", TS, "0", "1", b"{}", 2)
     written = codec.event_to_proto(stored)
     assert (written.plan_id, written.seq, written.this_hash, written.preimage) == ("p-1", 3, "1", b"{}")
     assert codec.receipt_to_proto(receipt()).position == 7

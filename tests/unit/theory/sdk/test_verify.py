@@ -11,6 +11,7 @@ from tests.unit.theory.sdk.servicer import PLAN, plan
 from theory.core.artifact import Output
 from theory.core.audit import Fault
 from theory.core.binding import Commitment, Preparation
+from theory.core.checkpoint import LogKey
 from theory.core.cid import Cid
 from theory.core.errors import NotFound
 from theory.core.ids import ExecutionId, PlanId
@@ -23,6 +24,7 @@ from theory.sdk.verify import ArtifactFault, Verification, verify_all, verify_pl
 pytestmark = pytest.mark.slow  # each has databases of its own
 
 _PLAN, _WORLD, _EXECUTION = PlanId(PLAN), WorldName(PLAN), ExecutionId(f"{PLAN}.report")
+_OF_PLAN = "chain = (SELECT chain FROM head WHERE plan_id = ?)"
 _SMALL, _LARGE, _INPUT = b"small", bytes(2 * 1024 * 1024), b"input"
 _PATH = WorldPath("/artifacts/outputs/small.txt")
 _OUTPUTS = (
@@ -82,7 +84,8 @@ def _damage(installation: Installation, database: str, statement: str, *values: 
 
 
 async def _verified(installation: Installation) -> Verification:
-    return await verify_plan(installation.theory, PLAN)
+    key = LogKey.parse((installation.home / "log.key").read_text())
+    return await verify_plan(installation.theory, PLAN, installation.theory.log(key))
 
 
 async def test_what_nobody_touched_is_verified(installation: Installation, receipt: Receipt) -> None:
@@ -95,24 +98,22 @@ async def test_what_nobody_touched_is_verified(installation: Installation, recei
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ("preimage = replace(preimage, '\"seq\":2', '\"seq\":9')", "HASH"),
+        ("preimage = CAST(replace(CAST(preimage AS TEXT), '\"seq\":2', '\"seq\":9') AS BLOB)", "HASH"),
         ("kind = 'budget.other'", "FIELDS"),
-        ("event_id = 'other'", "FIELDS"),
-        ("ts = replace(ts, '2', '1')", "FIELDS"),
-        ("this_hash = iif(substr(this_hash, 1, 1) = 'f', '0', 'f') || substr(this_hash, 2)", "HASH"),
-        ("prev_hash = substr(prev_hash, 2) || 'x'", "LINK"),
+        ("event_key = 'other'", "FIELDS"),
+        ("ts_us = ts_us + 1", "FIELDS"),
+        ("this_hash = zeroblob(32)", "HASH"),
+        ("log_index = 99", "LOG"),
     ],
 )
 async def test_a_changed_event_is_named(installation: Installation, receipt: Receipt, change: str, what: str) -> None:
-    if what == "HASH" and change.startswith("preimage"):
-        change = "preimage = CAST(replace(CAST(preimage AS TEXT), '\"seq\":2', '\"seq\":9') AS BLOB)"
-    _damage(installation, "ledger", f"UPDATE event SET {change} WHERE plan_id = ? AND seq = 2", PLAN)
+    _damage(installation, "ledger", f"UPDATE event SET {change} WHERE {_OF_PLAN} AND seq = 2", PLAN)
     found = (await _verified(installation)).faults
     assert any(isinstance(each, Fault) and (each.seq, each.what) == (2, what) for each in found), found
 
 
 async def test_a_missing_event_is_named(installation: Installation, receipt: Receipt) -> None:
-    _damage(installation, "ledger", "DELETE FROM event WHERE plan_id = ? AND seq = 3", PLAN)
+    _damage(installation, "ledger", f"DELETE FROM event WHERE {_OF_PLAN} AND seq = 3", PLAN)
     found = (await _verified(installation)).faults
     assert any(isinstance(each, Fault) and (each.seq, each.what) == (4, "SEQ") for each in found)
 

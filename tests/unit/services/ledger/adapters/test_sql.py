@@ -2,12 +2,14 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.ledger.adapters import open_store
 from services.ledger.ports import Changes, LedgerStore, LedgerTransaction, StoredEvent, StoredReceipt
+from theory.core.chain import GENESIS, NewEvent, seal
 from theory.core.errors import Conflict, Corrupt, Invalid
 from theory.core.ledger import Budget, ChainHead
 
@@ -19,8 +21,14 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await opened.close()
 
 
-def stored(seq: int, event_id: str = "", preimage: bytes = b"{}") -> StoredEvent:
-    return StoredEvent("p-1", seq, event_id or f"e{seq}", "a.b", "t", "0", "1", preimage)
+def stored(seq: int, event_id: str = "", log_index: int | None = None) -> StoredEvent:
+    sealed = seal(NewEvent(event_id or f"e{seq}", "a.b", "2026-01-02T03:04:05.000006Z", {}), "p-1", seq, GENESIS)
+    place = seq - 1 if log_index is None else log_index
+    fields = (sealed.event_id, sealed.kind, sealed.ts, sealed.prev_hash, sealed.this_hash, sealed.preimage)
+    return StoredEvent("p-1", seq, *fields, place)
+
+
+EVENT_BYTES = len(stored(1).preimage)
 
 
 def receipt(name: str, position: int) -> StoredReceipt:
@@ -35,12 +43,12 @@ async def write(store: LedgerStore, changes: Changes) -> None:
     await store.transact(lambda transaction: transaction.write(changes))
 
 
-@pytest.mark.parametrize("again", [stored(1, "other"), stored(2, "e1")])
+@pytest.mark.parametrize("again", [stored(1, "other", 1), stored(2, "e1"), stored(2, "other", 0)])
 async def test_no_event_takes_the_place_of_another(store: LedgerStore, again: StoredEvent) -> None:
     await write(store, events(stored(1)))
     with pytest.raises(Corrupt):
         await write(store, events(again))
-    found, head, _ = await store.list_events("p-1", after_seq=0, kinds=(), limit=9, max_bytes=9)
+    found, head, _ = await store.list_events("p-1", after_seq=0, kinds=(), limit=9, max_bytes=9_999)
     assert (found, head.seq) == ([stored(1)], 1)
 
 
@@ -76,24 +84,24 @@ async def test_an_account_that_moved_meanwhile_is_not_overwritten(store: LedgerS
 
 async def test_what_a_failing_transaction_wrote_is_gone(store: LedgerStore) -> None:
     await write(store, events(stored(1)))
-    changes = Changes(events=[stored(2)], receipts=[receipt("a", 1)], budgets=[(None, Budget("p-1", -1))])
+    refused = [(None, Budget("p-1", -1))]
+    changes = replace(events(stored(2)), receipts=[receipt("a", 1)], budgets=refused)
     with pytest.raises(Corrupt):
         await write(store, changes)
-    assert (await store.list_events("p-1", after_seq=0, kinds=(), limit=9, max_bytes=9))[0] == [stored(1)]
+    assert (await store.list_events("p-1", after_seq=0, kinds=(), limit=9, max_bytes=9_999))[0] == [stored(1)]
     assert await store.receipts(["a"]) == {}
 
 
 async def test_a_page_is_bounded_by_rows_and_by_bytes(store: LedgerStore) -> None:
-    rows = [stored(seq, preimage=b"x" * 10) for seq in range(1, 6)]
-    await write(store, events(*rows))
+    await write(store, events(*(stored(seq) for seq in range(1, 6))))
 
     async def page(limit: int, max_bytes: int, after: int = 0) -> tuple[list[int], bool]:
         found, _, more = await store.list_events("p-1", after_seq=after, kinds=(), limit=limit, max_bytes=max_bytes)
         return [each.seq for each in found], more
 
-    assert await page(5, 1000) == ([1, 2, 3, 4, 5], False)
-    assert await page(2, 1000) == ([1, 2], True)
-    assert await page(5, 25) == ([1, 2], True)
+    assert await page(5, 99_999) == ([1, 2, 3, 4, 5], False)
+    assert await page(2, 99_999) == ([1, 2], True)
+    assert await page(5, 2 * EVENT_BYTES + 1) == ([1, 2], True)
     assert await page(5, 1) == ([1], True)
     assert await page(5, 1, after=4) == ([5], False)
 
@@ -109,7 +117,7 @@ async def test_keys_are_found_in_bulk(store: LedgerStore) -> None:
 
 async def test_no_unknown_scheme_is_opened() -> None:
     with pytest.raises(Invalid):
-        await open_store("postgresql://host/db")
+        await open_store("mongodb://host/db")
 
 
 async def test_a_replacing_insert_is_refused_as_well(tmp_path: Path) -> None:
@@ -119,5 +127,5 @@ async def test_a_replacing_insert_is_refused_as_well(tmp_path: Path) -> None:
     file = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     file.execute("PRAGMA recursive_triggers=ON")  # as the ledger's own connections have it
     with pytest.raises(sqlite3.IntegrityError, match="kept as it is"):
-        file.execute("INSERT OR REPLACE INTO event VALUES ('p-1', 1, 'e1', 'x.y', 't', '0', '1', x'')")
+        file.execute("INSERT OR REPLACE INTO event VALUES (0, 1, 1, 'k', 'x.y', 0, x'', x'')")
     file.close()

@@ -1,0 +1,87 @@
+"""The Merkle tree over all events as the wire sees it: its signed states, its tiles, and what they prove."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
+
+from services.ledger.ports import LedgerStore, Signer
+from theory.core import merkle, tiles
+from theory.core.checkpoint import Checkpoint, note_of
+from theory.core.errors import Corrupt, Invalid, OutOfRange, TheoryError
+from theory.core.merkle import Node
+from theory.core.tiles import TileKey
+
+_T = TypeVar("_T")
+
+
+class Log:
+    """Everyone may ask it everything: what it says can be checked against a checkpoint, and that by its signature."""
+
+    def __init__(self, store: LedgerStore, signer: Signer) -> None:
+        self._store = store
+        self._signer = signer
+        self._newest: tuple[int, bytes] = (-1, b"")
+
+    @property
+    def key(self) -> str:
+        """The public key of the log, on one line."""
+        return self._signer.key.text
+
+    async def checkpoint(self) -> bytes:
+        """A signed note about every event that was answered before this call."""
+        size = await self._store.log_size()
+        if size != self._newest[0]:
+            root = await self._made(lambda node: merkle.root(size, node))
+            text = Checkpoint(self._signer.key.name, size, root).text
+            self._newest = size, note_of(text, self._signer.key, self._signer.sign(text.encode()))
+            return self._newest[1]
+        return self._newest[1]
+
+    async def tiles(self, keys: Sequence[TileKey]) -> list[bytes | TheoryError]:
+        """Tiles as long as they are now, in order; `OutOfRange` (`LOG_INDEX_UNKNOWN`) for one without hashes."""
+        found = await self._store.tiles(keys)
+        return [found.get(key) or _unknown("the tree has no such tile yet") for key in keys]
+
+    async def prove_inclusion(self, indexes: Sequence[int], size: int) -> list[list[bytes] | TheoryError]:
+        """The proofs that these leaves belong to the tree of `size` leaves, in order.
+
+        `OutOfRange` (`LOG_INDEX_UNKNOWN`) for a size that the tree never had; for a leaf that it has not, in its place.
+        """
+        await self._refuse_size(size)
+        held = [each for each in indexes if 0 <= each < size]
+        proofs = await self._made(lambda node: {each: merkle.inclusion_proof(each, size, node) for each in held})
+        return [proofs.get(each) or _proof_of_none(each, size) for each in indexes]
+
+    async def prove_consistency(self, old: int, new: int) -> list[bytes]:
+        """The proof that the tree of `new` leaves begins with that of `old`.
+
+        `Invalid` (`FIELD_INVALID`) where it cannot; `OutOfRange` (`LOG_INDEX_UNKNOWN`) for a size that it never had.
+        """
+        if not 0 <= old <= new:
+            raise Invalid("FIELD_INVALID", "the older tree is the smaller one", field="old_size")
+        await self._refuse_size(new)
+        return await self._made(lambda node: merkle.consistency_proof(old, new, node))
+
+    async def _refuse_size(self, size: int) -> None:
+        stands = await self._store.log_size()
+        if not 0 <= size <= stands:
+            raise OutOfRange("LOG_INDEX_UNKNOWN", "the tree never had that size", size=str(stands))
+
+    async def _made(self, make: Callable[[Node], _T]) -> _T:
+        """What `make` builds of the hashes of the tree, which are read first."""
+        found = await self._read(tiles.asked_of(make))
+        try:
+            return make(tiles.reading(found))
+        except LookupError as error:
+            raise Corrupt("STORE_CORRUPT", "hashes of the tree are missing: verify the ledger") from error
+
+    async def _read(self, keys: Collection[TileKey]) -> Mapping[TileKey, bytes]:
+        return await self._store.tiles(keys) if keys else {}
+
+
+def _proof_of_none(index: int, size: int) -> list[bytes] | TheoryError:
+    """A tree of one leaf needs no proof; a leaf that is not there has none."""
+    return [] if index == 0 and size == 1 else _unknown("a tree of that size has no such leaf")
+
+
+def _unknown(message: str) -> OutOfRange:
+    return OutOfRange("LOG_INDEX_UNKNOWN", message)
