@@ -228,6 +228,8 @@ def _ledger(parser: argparse.ArgumentParser) -> None:
     show.add_argument("seq", metavar="SEQ", nargs="?", type=int, help="which (default: the last)")
     receipts = noun.verb("receipts", "list the receipts of a plan and its account, or show one", ("PLAN", _PLAN))
     receipts.add_argument("receipt", metavar="RECEIPT", nargs="?", help="the id of one, b3:...")
+    noun.verb("checkpoint", "print the newest signed state of the ledger, as others can keep and compare it")
+    noun.verb("fsck", "read the whole ledger and compare all of it with the tree that it signed")
 
 
 def _verify(parser: argparse.ArgumentParser) -> None:
@@ -236,8 +238,10 @@ Recomputes every hash of a chain and its links, every receipt from its bytes, th
 events, and the CID of every output; names each event, receipt and artifact that is not what it says.
 Without PLAN it looks at every chain that there is.
 
-It cannot find a consistent rewrite of everything by someone who controls the ledger's database, unless a
-head or a receipt from before is kept elsewhere ('theory ledger show' prints the heads)."""
+Where the ledger's public key is known (THEORY_LOG_KEY, or this home's own ledger) every event is also shown
+to be a leaf of the tree that the ledger signed, and that tree to contain every state that was seen here
+before: then nobody, not even its operator, can have rewritten it since. 'theory ledger fsck' also finds
+events that were taken away from the end of a chain."""
     parser.add_argument("plan", metavar="PLAN", nargs="?", help="a plan's id, 'latest', or system.<service>")
     parser.add_argument("--all", action="store_true", help="every chain (the default without PLAN)")
     parser.set_defaults(run="verify.verify")

@@ -3,10 +3,11 @@
 import argparse
 from collections.abc import AsyncIterator
 
-from theory.cli.failures import FAILED, OK
+from theory.cli.failures import FAILED, OK, UNVERIFIED, Usage
 from theory.cli.output import Cell
 from theory.cli.session import LATEST, Session, plan_named
-from theory.cli.text import clean, cut, line, usd
+from theory.cli.text import clean, counted, cut, line, usd
+from theory.cli.verify import fault_document, place, sentence
 from theory.core import jcs
 from theory.core.chain import Event
 from theory.core.clock import SystemClock
@@ -15,7 +16,9 @@ from theory.core.ids import PlanId
 from theory.core.jcs import JSON
 from theory.core.receipt import Receipt
 from theory.sdk.client import Theory
+from theory.sdk.fsck import check_ledger
 from theory.sdk.ledger import EventPage
+from theory.sdk.log import LogClient
 
 _POLL_S = 0.5
 _BODY_COLUMNS = 100
@@ -101,6 +104,46 @@ async def receipts(session: Session, options: argparse.Namespace) -> int:
     ]
     session.output.document({"account": account, "receipts": documents})
     return OK
+
+
+async def checkpoint(session: Session, options: argparse.Namespace) -> int:  # noqa: ARG001 - it has none
+    """Print the newest signed state of the ledger, byte for byte."""
+    async with session.connect() as theory:
+        found, note = await _log(session, theory).checkpoint()
+    for row in note.decode().splitlines():
+        session.output.line(row)
+    session.output.document({"log": found.origin, "size": found.size, "root": found.root.hex(), "note": note.decode()})
+    return OK
+
+
+async def fsck(session: Session, options: argparse.Namespace) -> int:  # noqa: ARG001 - it has none
+    """Read the whole ledger, and compare all of it with the tree that it signed."""
+    async with session.connect() as theory:
+        found = await check_ledger(theory.ledger, _log(session, theory))
+    for fault in found.faults:
+        session.output.line("fault  ", Cell(place(fault), "red"), f": {fault.what}, {sentence(fault)}")
+    verdict = Cell("sound", "green bold") if found.ok else Cell(counted(len(found.faults), "fault"), "red bold")
+    read = f"{counted(found.chains, 'chain')}, {counted(found.events, 'event')}, {found.checkpoint.size} of them signed"
+    session.output.line(verdict, f": {read} by {found.checkpoint.origin}")
+    session.output.document(
+        {
+            "sound": found.ok,
+            "chains": found.chains,
+            "events": found.events,
+            "log": found.checkpoint.origin,
+            "size": found.checkpoint.size,
+            "root": found.checkpoint.root.hex(),
+            "faults": [fault_document(each) for each in found.faults],
+        }
+    )
+    return OK if found.ok else UNVERIFIED
+
+
+def _log(session: Session, theory: Theory) -> LogClient:
+    log = session.log_of(theory)
+    if log is None:
+        raise Usage("the ledger's public key is not known", "set THEORY_LOG_KEY to the line in its log.key")
+    return log
 
 
 async def _account(theory: Theory, plan_id: PlanId) -> dict[str, int] | None:

@@ -28,6 +28,7 @@ _SENTENCE_BY_WORD: Mapping[str, str] = {
     "RECEIPT_MISSING": "an event carries it, and it is not there",
     "RECEIPT_UNRECORDED": "no event of the chain carries it",
     "LOG": "it is not the leaf of the ledger's tree that it is said to be",
+    "UNSEEN": "no chain has an event that was signed as this leaf",
     "PROOF_INVALID": "the ledger's tree does not lead to the root that it signed",
     "BUDGET": "the account is not what the events add up to",
     "UNBOUND": "nothing is at the path",
@@ -81,7 +82,7 @@ def _tell(session: Session, result: Verification) -> None:
     parts += [counted(result.artifacts, "artifact")] if result.artifacts else []
     session.output.line(verdict, f"  {result.chain:<28}  ", Cell(", ".join(parts), "dim"))
     for fault in result.faults:
-        session.output.line("       ", Cell(_place(fault), "red"), f": {fault.what}, {sentence(fault)}")
+        session.output.line("       ", Cell(place(fault), "red"), f": {fault.what}, {sentence(fault)}")
 
 
 def sentence(fault: AnyFault) -> str:
@@ -91,12 +92,15 @@ def sentence(fault: AnyFault) -> str:
     return _SENTENCE_BY_WORD.get(fault.what, "it cannot be read")
 
 
-def _place(fault: AnyFault) -> str:
+def place(fault: AnyFault) -> str:
+    """Where it is, in words."""
     match fault:
         case ArtifactFault(world, path, cid):
             return f"artifact {path} in world {world} ({cid})"
         case Fault(receipt_id=str(receipt_id)) if receipt_id:
             return f"receipt {receipt_id} of {fault.plan_id}" + (f" (event {fault.seq})" if fault.seq else "")
+        case Fault(what="UNSEEN", seq=seq):
+            return f"leaf {seq} of the tree"
         case Fault(seq=seq) if seq:
             return f"event {seq} of {fault.plan_id}"
         case _:
@@ -111,11 +115,12 @@ def _document(result: Verification) -> dict[str, JSON]:
         "receipts": result.receipts,
         "artifacts": result.artifacts,
         "bytes_hashed": result.bytes_hashed,
-        "faults": [_fault_document(each) for each in result.faults],
+        "faults": [fault_document(each) for each in result.faults],
     }
 
 
-def _fault_document(fault: AnyFault) -> dict[str, JSON]:
+def fault_document(fault: AnyFault) -> dict[str, JSON]:
+    """A fault for programs."""
     if isinstance(fault, ArtifactFault):
         place: dict[str, JSON] = {"world": fault.world, "path": fault.path, "cid": fault.cid}
     else:

@@ -102,10 +102,15 @@ class Audit:
         """Which leaves the events that were read are said to be."""
         return {index for index, _, _ in self._leaves}
 
-    def compare_leaves(self, leaf_by_index: Mapping[int, bytes]) -> None:
-        """Compare the events that were read with the leaves of a tree that is right; one that is missing is wrong."""
+    def compare_leaves(self, leaf_by_index: Mapping[int, bytes], *, end: int | None = None) -> None:
+        """Compare the events that were read with the leaves of a tree that is right; one that is missing is wrong.
+
+        Events at `end` and behind may have come after that tree: they are passed over.
+        """
         self._leaf_faults = [
-            Fault(self._plan_id, "LOG", seq) for index, seq, leaf in self._leaves if leaf_by_index.get(index) != leaf
+            Fault(self._plan_id, "LOG", seq)
+            for index, seq, leaf in self._leaves
+            if leaf_by_index.get(index) != leaf and (end is None or index < end)
         ]
 
     def forget_receipts(self) -> None:

@@ -1,8 +1,8 @@
 """The client of the ledger: events, accounts, the settlement of executions, receipts, and their verification."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import grpc
 
@@ -11,6 +11,7 @@ from theory.api.ledger.v1 import receipt_pb2
 from theory.api.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
 from theory.core.audit import Audit, Fault
 from theory.core.chain import Event, system_chain
+from theory.core.checkpoint import Checkpoint
 from theory.core.errors import Exhausted, Invalid, NotFound, TheoryError
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.ledger import Appended, Budget, ChainHead, PlanEvent
@@ -54,6 +55,15 @@ class EventPage:
 
     events: tuple[Event, ...]
     head: ChainHead
+
+
+class AuditedChain(NamedTuple):
+    """What of a chain was read, and everything that is wrong with it, its receipts and its account."""
+
+    events: int
+    log_indexes: Collection[int]
+    """Which leaves of the Merkle tree its events say they are."""
+    faults: list[Fault]
 
 
 class LedgerClient:
@@ -178,11 +188,24 @@ class LedgerClient:
 
         Of a plan that goes on while it is read, what is not stable for long enough is left out: the account, receipts.
         """
+        return (await self.audited(plan_id, log)).faults
+
+    async def audited(
+        self, plan_id: str, log: LogClient | None = None, checkpoint: Checkpoint | None = None
+    ) -> AuditedChain:
+        """As `verify_plan`, with what was read; compared with `checkpoint`, or with the newest one.
+
+        Events behind the end of that checkpoint are compared with nothing.
+        """
         audit = Audit(plan_id)
         head = await self._read_chain(audit, plan_id)
-        if log is not None and audit.log_indexes:
-            checkpoint, _ = await log.checkpoint()
-            audit.compare_leaves(await log.leaves(checkpoint, audit.log_indexes))
+        if log is not None:
+            end = None if checkpoint is None else checkpoint.size
+            tree = checkpoint or (await log.checkpoint())[0]
+            audit.compare_leaves(await log.leaves(tree, audit.log_indexes), end=end)
+        return AuditedChain(head.seq, audit.log_indexes, await self._faults_of(audit, plan_id, head))
+
+    async def _faults_of(self, audit: Audit, plan_id: str, head: ChainHead) -> list[Fault]:
         if plan_id.startswith(_SYSTEM):  # no plan: neither account nor receipts
             return audit.faults(head, None)
         for _ in range(_ROUNDS):

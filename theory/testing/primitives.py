@@ -21,7 +21,7 @@ MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
     "volume": ("volumes",),
     "artifacts": ("blobs", "presign", "artifacts", "bindings"),
     "streams": ("streams", "streams_ring", "streams_input", "streams_events"),
-    "ledger": ("ledger", "budget", "settlement"),
+    "ledger": ("ledger", "ledger_log", "budget", "settlement"),
     "registry": ("registry", "snapshot"),
     "executor": ("executor",),
 }

@@ -36,7 +36,8 @@ def test_the_fields_of_an_artifact_are_not_those_of_an_event() -> None:
         (Fault("p-1", "RECEIPT_HASH", 3, "b3:00"), "receipt b3:00 of p-1 (event 3)"),
         (Fault("p-1", "RECEIPT_UNRECORDED", 0, "b3:00"), "receipt b3:00 of p-1"),
         (Fault("p-1", "BUDGET"), "chain p-1"),
+        (Fault("ledger", "UNSEEN", 7), "leaf 7 of the tree"),
     ],
 )
 def test_every_fault_says_where_it_is(fault: Fault | ArtifactFault, place: str) -> None:
-    assert verify._place(fault) == place
+    assert verify.place(fault) == place

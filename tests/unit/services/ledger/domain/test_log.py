@@ -1,0 +1,66 @@
+"""The tree as the ledger hands it out: a state is signed once, and what its tiles lack is told."""
+
+import pytest
+
+from services.ledger.adapters.memory import MemoryLedger
+from services.ledger.domain.log import Log
+from tests.fakes.evil_ledger.lies import SIGNER, history
+from theory.core.errors import Corrupt, Invalid, OutOfRange
+from theory.core.merkle import EMPTY_ROOT
+from theory.core.tiles import TileKey
+from theory.sdk.log_key import opened
+
+
+def log_of(*names: str) -> Log:
+    return Log(MemoryLedger(history(*names)), SIGNER)
+
+
+async def test_an_empty_ledger_has_a_checkpoint() -> None:
+    found = opened(await log_of().checkpoint(), SIGNER.key)
+    assert (found.size, found.root) == (0, EMPTY_ROOT)
+
+
+async def test_a_state_is_signed_once() -> None:
+    tables = history("a")
+    log = Log(MemoryLedger(tables), SIGNER)
+    first = await log.checkpoint()
+    assert await log.checkpoint() is first
+    tables.log_size, tables.tiles = 2, history("a", "b").tiles
+    assert opened(await log.checkpoint(), SIGNER.key).size == 2
+
+
+async def test_a_tree_of_one_leaf_needs_no_proof() -> None:
+    log = log_of("a")
+    assert await log.prove_inclusion([0], 1) == [[]]
+    assert await log.prove_consistency(0, 1) == []
+
+
+async def test_no_proof_is_made_of_hashes_that_are_missing() -> None:
+    tables = history("a", "b", "c")
+    tables.tiles.clear()
+    log = Log(MemoryLedger(tables), SIGNER)
+    for asked in (log.checkpoint(), log.prove_inclusion([1], 3), log.prove_consistency(1, 3)):
+        with pytest.raises(Corrupt) as caught:
+            await asked
+        assert caught.value.reason == "STORE_CORRUPT"
+    [absent] = await log.tiles([TileKey(0, 0)])
+    assert isinstance(absent, OutOfRange)
+
+
+async def test_no_root_is_signed_of_a_tile_that_is_too_short() -> None:
+    tables = history("a", "b", "c")
+    tables.tiles[TileKey(0, 0)] = tables.tiles[TileKey(0, 0)][:70]
+    with pytest.raises(Corrupt):
+        await Log(MemoryLedger(tables), SIGNER).checkpoint()
+
+
+async def test_sizes_that_never_were_are_refused() -> None:
+    log = log_of("a", "b")
+    with pytest.raises(OutOfRange):
+        await log.prove_inclusion([0], 3)
+    with pytest.raises(OutOfRange):
+        await log.prove_consistency(1, 3)
+    with pytest.raises(Invalid):
+        await log.prove_consistency(2, 1)
+    with pytest.raises(Invalid):
+        await log.prove_consistency(-1, 1)
