@@ -22,4 +22,5 @@ ACCESS: Mapping[str, Scope] = {
     f"{_SERVICE}/ReadTiles": ANYONE,
     f"{_SERVICE}/ProveInclusion": ANYONE,
     f"{_SERVICE}/ProveConsistency": ANYONE,
+    f"{_SERVICE}/SignReceipts": ANYONE,
 }

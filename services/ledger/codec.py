@@ -143,6 +143,17 @@ def proofs_to_proto(answers: Iterable[Sequence[bytes] | TheoryError]) -> log_pb2
     return response
 
 
+def signatures_to_proto(answers: Iterable[bytes | TheoryError]) -> log_pb2.SignReceiptsResponse:
+    """One result per receipt."""
+    response = log_pb2.SignReceiptsResponse()
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            response.results.add(status=item_status(answer))
+        else:
+            response.results.add(status=_OK, signature=answer)
+    return response
+
+
 def event_to_proto(event: StoredEvent) -> event_pb2.Event:
     """An event as it is stored."""
     return event_pb2.Event(**event._asdict())

@@ -118,6 +118,12 @@ class LedgerServicer(rpc.LedgerServiceServicer):
         indexes = batch(request.log_indexes, codec.MAX_PROOFS)
         return codec.proofs_to_proto(await self._log.prove_inclusion(indexes, request.size))
 
+    async def SignReceipts(
+        self, request: log_pb2.SignReceiptsRequest, context: Context
+    ) -> log_pb2.SignReceiptsResponse:
+        receipt_ids = batch(request.receipt_ids, codec.MAX_RECEIPT_IDS)
+        return codec.signatures_to_proto(await self._log.sign_receipts(receipt_ids))
+
     async def ProveConsistency(
         self, request: log_pb2.ProveConsistencyRequest, context: Context
     ) -> log_pb2.ProveConsistencyResponse:

@@ -110,6 +110,28 @@ async def test_a_plan_runs_hits_and_tells_what_differed(theory: Command) -> None
     explained = await theory.ok("plan", "explain", "latest")
     assert "input_cids:/artifacts/inputs/b.txt differed" in explained.out
     assert (await theory.ok("verify")).out.count("ok ") >= 3
+    await _receipts_leave_as_files(theory)
+
+
+async def _receipts_leave_as_files(theory: Command) -> None:
+    checked = await theory.ok("ledger", "fsck", "--json")
+    assert checked.document["sound"]
+    note = await theory.ok("ledger", "checkpoint")
+    assert note.out.splitlines()[:2] == [checked.document["log"], str(checked.document["size"])]
+    exported = await theory.ok("ledger", "export", "latest", "--to", "kept", "--json")
+    files = [each["file"] for each in exported.document["receipts"]]
+    assert len(files) == 3
+    key = exported.document["log_key"]
+    verified = await theory.ok("verify", "--key", key, "--url", "unix:///nowhere", *files)
+    assert verified.out.count("ok ") == 3
+    assert f"verified: 3 receipts, signed by {checked.document['log']}" in verified.out
+    changed = theory.folder / files[1]
+    changed.write_bytes(changed.read_bytes().replace(b'"index":', b'"index":1'))
+    refused = await theory("verify", *files)
+    assert refused.code == 4
+    assert f"fault  {files[1]}: PROOF_INVALID" in refused.out
+    assert (await theory("verify", "--key", "nonsense", *files)).code == 2
+    assert (await theory("verify", "absent.json")).code not in {0, 4}
 
 
 async def test_a_plan_that_fails_ends_with_one_and_shows_what_was_written(theory: Command) -> None:

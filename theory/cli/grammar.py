@@ -228,6 +228,9 @@ def _ledger(parser: argparse.ArgumentParser) -> None:
     show.add_argument("seq", metavar="SEQ", nargs="?", type=int, help="which (default: the last)")
     receipts = noun.verb("receipts", "list the receipts of a plan and its account, or show one", ("PLAN", _PLAN))
     receipts.add_argument("receipt", metavar="RECEIPT", nargs="?", help="the id of one, b3:...")
+    export = noun.verb("export", "write the settle receipts of a plan to files that anyone can verify", ("PLAN", _PLAN))
+    export.add_argument("receipt", metavar="RECEIPT", nargs="*", help="only these, b3:...")
+    export.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="where (default: here)")
     noun.verb("checkpoint", "print the newest signed state of the ledger, as others can keep and compare it")
     noun.verb("fsck", "read the whole ledger and compare all of it with the tree that it signed")
 
@@ -238,12 +241,17 @@ Recomputes every hash of a chain and its links, every receipt from its bytes, th
 events, and the CID of every output; names each event, receipt and artifact that is not what it says.
 Without PLAN it looks at every chain that there is.
 
+Files that 'theory ledger export' wrote are verified without any service, with the key of the log alone.
+
 Where the ledger's public key is known (THEORY_LOG_KEY, or this home's own ledger) every event is also shown
 to be a leaf of the tree that the ledger signed, and that tree to contain every state that was seen here
 before: then nobody, not even its operator, can have rewritten it since. 'theory ledger fsck' also finds
 events that were taken away from the end of a chain."""
-    parser.add_argument("plan", metavar="PLAN", nargs="?", help="a plan's id, 'latest', or system.<service>")
+    parser.add_argument(
+        "plan", metavar="PLAN", nargs="*", help="a plan's id, 'latest', or system.<service>; or files of receipts"
+    )
     parser.add_argument("--all", action="store_true", help="every chain (the default without PLAN)")
+    parser.add_argument("--key", metavar="KEY", help="the public key of the log: one line, or a file that holds it")
     parser.set_defaults(run="verify.verify")
 
 

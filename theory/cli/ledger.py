@@ -16,6 +16,7 @@ from theory.core.ids import PlanId
 from theory.core.jcs import JSON
 from theory.core.receipt import Receipt
 from theory.sdk.client import Theory
+from theory.sdk.export import export as export_receipts
 from theory.sdk.fsck import check_ledger
 from theory.sdk.ledger import EventPage
 from theory.sdk.log import LogClient
@@ -103,6 +104,30 @@ async def receipts(session: Session, options: argparse.Namespace) -> int:
         {"receipt_id": each.receipt_id, "kind": each.kind, "document": each.document} for each in receipts
     ]
     session.output.document({"account": account, "receipts": documents})
+    return OK
+
+
+async def export(session: Session, options: argparse.Namespace) -> int:
+    """Write the settle receipts of a plan to files that anyone can verify who has the log's key."""
+    async with session.connect() as theory:
+        plan_id = await plan_named(theory, options.plan)
+        receipts = [each async for each in theory.ledger.receipts(plan_id) if each.kind == "settle"]
+        if absent := set(options.receipt) - {each.receipt_id for each in receipts}:
+            raise NotFound("RECEIPT_UNKNOWN", "the plan has no such settle receipt", receipt_id=min(absent))
+        chosen = [each for each in receipts if not options.receipt or each.receipt_id in options.receipt]
+        log = _log(session, theory)
+        files = await export_receipts(theory.ledger, log, chosen)
+    options.to.mkdir(parents=True, exist_ok=True)
+    written: list[JSON] = []
+    for receipt, data in zip(chosen, files, strict=True):
+        file = options.to / f"{receipt.execution_id}-{receipt.epoch}.receipt.json"
+        draft = file.with_name(f".{file.name}.part")
+        draft.write_bytes(data)
+        draft.replace(file)
+        session.output.line(str(file))
+        written.append({"receipt_id": receipt.receipt_id, "execution_id": receipt.execution_id, "file": str(file)})
+    session.output.note(f"{counted(len(files), 'receipt')}; the key that proves them: {log.key.text}")
+    session.output.document({"log_key": log.key.text, "receipts": written})
     return OK
 
 

@@ -12,6 +12,7 @@ from theory.cli.output import Output
 from theory.wire.home import socket_url
 
 if TYPE_CHECKING:
+    from theory.core.checkpoint import LogKey
     from theory.core.ids import PlanId
     from theory.sdk.client import Theory
     from theory.sdk.log import LogClient
@@ -53,16 +54,23 @@ class Session:
         async with Theory.connect(urls["executor"], url_by_service=urls, token=self._token(urls)) as theory:
             yield theory
 
-    def log_of(self, theory: "Theory") -> "LogClient | None":
-        """The ledger's log, where its key is known: by `THEORY_LOG_KEY`, or because the ledger lives in this home.
+    def log_key(self, given: str | None = None) -> "LogKey | None":
+        """The key of the log: as it is given, by `THEORY_LOG_KEY`, or because the ledger lives in this home.
 
-        What it signed is remembered in the home. `Invalid` (`LOG_KEY_INVALID`).
+        A text that is the name of a file stands for what is in it. `Invalid` (`LOG_KEY_INVALID`).
         """
         from theory.core.checkpoint import LogKey
+
+        named = given or self.environment.log_key
+        written = (_line_of(Path(named)) or named) if named else _line_of(self.home / _LOG_KEY_FILE)
+        return LogKey.parse(written) if written else None
+
+    def log_of(self, theory: "Theory", given: str | None = None) -> "LogClient | None":
+        """The ledger's log, where its key is known: see `log_key`. What it signed is remembered in the home."""
         from theory.sdk.log import InFiles
 
-        written = self.environment.log_key or _line_of(self.home / _LOG_KEY_FILE)
-        return theory.log(LogKey.parse(written), InFiles(self.home / "checkpoints")) if written else None
+        key = self.log_key(given)
+        return None if key is None else theory.log(key, InFiles(self.home / "checkpoints"))
 
     def _socket(self, service: str) -> str:
         """The socket of all five; where there is only one of the service alone, that."""

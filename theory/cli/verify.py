@@ -7,6 +7,7 @@ from theory.cli.failures import OK, UNVERIFIED, Usage
 from theory.cli.output import Cell
 from theory.cli.session import Session, plan_named
 from theory.cli.text import counted, size
+from theory.cli.verify_files import is_file, verify_files
 from theory.core.audit import Fault
 from theory.core.jcs import JSON
 from theory.sdk.client import Theory
@@ -41,13 +42,18 @@ _SENTENCE_BY_WORD: Mapping[str, str] = {
 
 
 async def verify(session: Session, options: argparse.Namespace) -> int:
-    """Verify one chain, or all."""
-    if options.plan is not None and options.all:
+    """Verify one chain, or all; or files of receipts, without any service."""
+    if any(map(is_file, options.plan)):
+        return verify_files(session, options.plan, options.key)
+    if options.plan and options.all:
         raise Usage("--all and a plan exclude each other", "theory verify PLAN, or theory verify --all")
+    if len(options.plan) > 1:
+        raise Usage("one plan at a time", "theory verify PLAN, or theory verify --all")
+    plan = options.plan[0] if options.plan else None
     results: list[Verification] = []
     async with session.connect() as theory:
-        log = session.log_of(theory)
-        async for result in _results(theory, options.plan, log):
+        log = session.log_of(theory, options.key)
+        async for result in _results(theory, plan, log):
             results.append(result)
             _tell(session, result)
     faults = sum(len(each.faults) for each in results)

@@ -88,7 +88,7 @@ def seal(new: NewEvent, plan_id: str, seq: int, prev_hash: str) -> Event:
         ts=new.ts,
         body=new.body,
         prev_hash=prev_hash,
-        this_hash=_hash(preimage),
+        this_hash=event_hash_of(preimage),
         preimage=preimage,
     )
 
@@ -150,7 +150,7 @@ _TYPE_BY_FIELD = {
 
 
 def _faults_within(event: Event) -> list[str]:
-    found = [] if _hash(event.preimage) == event.this_hash else ["HASH"]
+    found = [] if event_hash_of(event.preimage) == event.this_hash else ["HASH"]
     try:
         # Fields with quotes in them could spell the bytes of other fields.
         _check(event, event.plan_id)
@@ -175,7 +175,8 @@ def _preimage(event: NewEvent | Event, plan_id: str, seq: int, prev_hash: str, b
     return b'{"body":' + body + fields.encode() + place.encode()
 
 
-def _hash(preimage: bytes) -> str:
+def event_hash_of(preimage: bytes) -> str:
+    """The `this_hash` of the event that these bytes are: their BLAKE3 in the events' own context."""
     return blake3(preimage, derive_key_context=EVENT_CONTEXT).hexdigest()
 
 

@@ -7,7 +7,7 @@ contain it.
 
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +27,7 @@ from theory.sdk.rpc import answers, fitting, unwrapped
 from theory.wire.channel import call
 
 MAX_TILES = 256
+MAX_PROOFS = 1_000
 _FILE_CHARACTERS = 32
 
 
@@ -87,7 +88,8 @@ class LogClient:
 
     def __init__(self, channel: grpc.aio.Channel, key: LogKey, memory: CheckpointMemory | None = None) -> None:
         self._stub = LedgerServiceStub(channel)
-        self._key = key
+        self.key = key
+        """Whose signatures are believed."""
         self._memory = memory or InMemory()
         self._verified: dict[tuple[int, bytes, TileKey], bytes] = {}
 
@@ -98,12 +100,12 @@ class LogClient:
         before, or is older: then the log has changed its history, and both notes together prove it.
         """
         note = (await call(self._stub.GetCheckpoint, pb.GetCheckpointRequest())).note
-        found = opened(note, self._key)
-        before = self._memory.load(self._key)
+        found = opened(note, self.key)
+        before = self._memory.load(self.key)
         if before is not None:
-            await self._refuse_fork(opened(before, self._key), found)
+            await self._refuse_fork(opened(before, self.key), found)
         if note != before:
-            self._memory.save(self._key, note)
+            self._memory.save(self.key, note)
         return found, note
 
     async def leaves(self, checkpoint: Checkpoint, indexes: Collection[int]) -> Mapping[int, bytes]:
@@ -115,17 +117,33 @@ class LogClient:
         found = await self._tiles(checkpoint, {TileKey(0, each // WIDTH) for each in inside})
         return {each: _hash_in(found[TileKey(0, each // WIDTH)], each % WIDTH) for each in inside}
 
-    async def prove_inclusion(self, checkpoint: Checkpoint, index: int, leaf: bytes) -> list[bytes]:
-        """The proof that this leaf stands there, to give away with the checkpoint's note.
+    async def prove(self, checkpoint: Checkpoint, leaf_by_index: Mapping[int, bytes]) -> dict[int, list[bytes]]:
+        """The proofs that these leaves stand at these places, to give away with the checkpoint's note.
 
-        `Corrupt` (`PROOF_INVALID`) where it does not.
+        `Corrupt` (`PROOF_INVALID`) where one does not.
         """
-        request = pb.ProveInclusionRequest(log_indexes=[index], size=checkpoint.size)
-        with _proving():
-            response = await call(self._stub.ProveInclusion, request)
-            [proof] = unwrapped(answers(response.results, lambda result: list(result.proof)))
-        merkle.verify_inclusion(leaf, index, checkpoint.size, checkpoint.root, proof)
-        return proof
+        found: dict[int, list[bytes]] = {}
+        for batch in fitting(leaf_by_index, max_items=MAX_PROOFS):
+            request = pb.ProveInclusionRequest(log_indexes=batch, size=checkpoint.size)
+            with _proving():
+                response = await call(self._stub.ProveInclusion, request)
+                said: list[list[bytes] | TheoryError] = answers(response.results, lambda result: list(result.proof))
+                found |= zip(batch, unwrapped(said), strict=True)
+        for index, proof in found.items():
+            merkle.verify_inclusion(leaf_by_index[index], index, checkpoint.size, checkpoint.root, proof)
+        return found
+
+    async def sign(self, receipt_ids: Sequence[str]) -> list[bytes]:
+        """The log's signatures of the statements that settle receipts make, in order, not verified.
+
+        `NotFound` (`RECEIPT_UNKNOWN`), `Invalid` (`FIELD_INVALID`) for a reservation.
+        """
+        found: list[bytes] = []
+        for batch in fitting(receipt_ids, max_items=MAX_PROOFS):
+            response = await call(self._stub.SignReceipts, pb.SignReceiptsRequest(receipt_ids=batch))
+            said: list[bytes | TheoryError] = answers(response.results, lambda result: result.signature)
+            found += unwrapped(said)
+        return found
 
     async def _refuse_fork(self, old: Checkpoint, new: Checkpoint) -> None:
         try:

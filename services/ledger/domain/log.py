@@ -3,11 +3,13 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from services.ledger.ports import LedgerStore, Signer
+from services.ledger.ports import LedgerStore, Signer, StoredReceipt
 from theory.core import merkle, tiles
 from theory.core.checkpoint import Checkpoint, note_of
-from theory.core.errors import Corrupt, Invalid, OutOfRange, TheoryError
+from theory.core.errors import Corrupt, Invalid, NotFound, OutOfRange, TheoryError, shown
 from theory.core.merkle import Node
+from theory.core.provenance import signed_bytes, statement_of
+from theory.core.receipt import Receipt
 from theory.core.tiles import TileKey
 
 _T = TypeVar("_T")
@@ -60,6 +62,25 @@ class Log:
             raise Invalid("FIELD_INVALID", "the older tree is the smaller one", field="old_size")
         await self._refuse_size(new)
         return await self._made(lambda node: merkle.consistency_proof(old, new, node))
+
+    async def sign_receipts(self, receipt_ids: Sequence[str]) -> list[bytes | TheoryError]:
+        """The log's signatures of the statements that these settle receipts make, in order.
+
+        `NotFound` (`RECEIPT_UNKNOWN`); `Corrupt` (`RECEIPT_CORRUPT`); `Invalid` (`FIELD_INVALID`) for a reservation.
+        """
+        found = await self._store.receipts(receipt_ids)
+        return [self._signed(each, found.get(each)) for each in receipt_ids]
+
+    def _signed(self, receipt_id: str, stored: StoredReceipt | None) -> bytes | TheoryError:
+        if stored is None:
+            return NotFound("RECEIPT_UNKNOWN", "the ledger has no such receipt", receipt_id=shown(receipt_id))
+        try:
+            receipt = Receipt.parse(stored.preimage, receipt_id=receipt_id)
+        except Corrupt as error:
+            return error
+        if receipt.kind != "settle":
+            return Invalid("FIELD_INVALID", "only receipts of settlements are signed", field="receipt_ids")
+        return self._signer.sign(signed_bytes(statement_of(receipt, self._signer.key.name)))
 
     async def _refuse_size(self, size: int) -> None:
         stands = await self._store.log_size()

@@ -8,15 +8,18 @@ from theory.api.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
 from theory.core import merkle
 from theory.core.chain import Event, NewEvent
 from theory.core.checkpoint import Checkpoint, LogKey
-from theory.core.errors import Invalid, OutOfRange
+from theory.core.errors import Invalid, NotFound, OutOfRange
 from theory.core.ledger import PlanEvent
 from theory.core.tiles import leaf_of
+from theory.sdk.export import export
 from theory.sdk.fsck import check_ledger
 from theory.sdk.ledger import LedgerClient
 from theory.sdk.log import LogClient
 from theory.sdk.log_key import opened
+from theory.sdk.receipt_file import verified
 from theory.sdk.rpc import answers, unwrapped
 from theory.testing.case import Target, case
+from theory.testing.cases.ledger_plan import LedgerPlan, output
 from theory.testing.refusals import refusal
 from theory.wire.channel import call
 from theory.wire.identity import Role
@@ -104,6 +107,24 @@ async def the_whole_ledger_is_one_tree(target: Target) -> None:
     found = await check_ledger(LedgerClient(target.channel()), await _log(target))
     assert found.ok, found.faults
     assert found.events >= found.checkpoint.size > 0
+
+
+@case()
+async def a_settle_receipt_is_proven_without_the_ledger(target: Target) -> None:
+    """A file made of what the ledger signs proves a settlement to whoever has the log's key (I-79, I-127)."""
+    plan = LedgerPlan(target)
+    await plan.ledger.open_budget(plan.plan_id, 100)
+    claimed = await plan.claim(reserve=40)
+    settled = await plan.ledger.settle(plan.end(claimed.epoch, cost=20, outputs=[output("a")], facts={"seed": "7"}))
+    log = await _log(target)
+    [file] = await export(plan.ledger, log, [settled.receipt])
+    found = verified(file, log.key)
+    assert found.receipt == settled.receipt
+    assert found.event.body["receipt_id"] == settled.receipt.receipt_id
+    reserved = claimed.reserve_receipt
+    assert reserved is not None
+    await refusal(log.sign([reserved.receipt_id]), Invalid, "FIELD_INVALID")
+    await refusal(log.sign(["b3:" + "0" * 64]), NotFound, "RECEIPT_UNKNOWN")
 
 
 async def _key(target: Target) -> LogKey:

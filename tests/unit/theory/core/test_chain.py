@@ -37,7 +37,7 @@ def _whats(events: Iterable[Event], head: tuple[int, str] | None = None, plan_id
 def _rehashed(event: Event, **changes: object) -> Event:
     """The event with other stored bytes, consistent with its hash."""
     preimage = jcs.canonical({**jcs.parse_object(event.preimage), **changes})
-    return dataclasses.replace(event, preimage=preimage, this_hash=chain._hash(preimage))
+    return dataclasses.replace(event, preimage=preimage, this_hash=chain.event_hash_of(preimage))
 
 
 def test_the_preimage_is_the_canonical_json_of_all_fields_but_the_hash() -> None:
@@ -240,7 +240,7 @@ def test_bytes_that_hash_but_say_something_else_are_found() -> None:
     ],
 )
 def test_bytes_that_hash_but_are_not_canonical_are_found(text: bytes) -> None:
-    event = dataclasses.replace(_chain(1)[0], preimage=text, this_hash=chain._hash(text))
+    event = dataclasses.replace(_chain(1)[0], preimage=text, this_hash=chain.event_hash_of(text))
     assert _whats([event]) == [(1, "TEXT")]
 
 
@@ -248,7 +248,7 @@ def test_fields_with_quotes_cannot_pose_as_the_bytes_of_others() -> None:
     plain = seal(_new(body={}), "p-1", 1, GENESIS)
     # Two keys `kind`: some readers take the first, some the last.
     text = plain.preimage.replace(b'"kind":', b'"kind":"z.z","kind":')
-    event = dataclasses.replace(plain, event_id='e-1","kind":"z.z', preimage=text, this_hash=chain._hash(text))
+    event = dataclasses.replace(plain, event_id='e-1","kind":"z.z', preimage=text, this_hash=chain.event_hash_of(text))
     assert (1, "FIELDS") in _whats([event])
 
 

@@ -82,9 +82,9 @@ async def test_swapped_leaves_are_placed(scene: Scene) -> None:
 async def test_a_forged_proof_is_refused(scene: Scene, spoilt: Callable[[bytes], bytes]) -> None:
     checkpoint, _ = await scene.log.checkpoint()
     leaf = leaf_of(SOUND.events[PLAN][7].this_hash)
-    assert await scene.log.prove_inclusion(checkpoint, 7, leaf)
+    assert await scene.log.prove(checkpoint, {7: leaf})
     scene.lies.spoilt = spoilt
-    await refused(scene.log.prove_inclusion(checkpoint, 7, leaf), "PROOF_INVALID")
+    await refused(scene.log.prove(checkpoint, {7: leaf}), "PROOF_INVALID")
     scene.lies.events = scene.lies.log = history(*NAMES, "later")
     await refused(scene.log.checkpoint(), "LOG_FORKED")
 
@@ -98,8 +98,8 @@ async def test_a_forged_tile_is_refused(spoilt: Callable[[bytes], bytes]) -> Non
 async def test_a_leaf_is_not_proven_in_the_place_of_another(scene: Scene) -> None:
     checkpoint, _ = await scene.log.checkpoint()
     leaf = leaf_of(SOUND.events[PLAN][7].this_hash)
-    await refused(scene.log.prove_inclusion(checkpoint, 8, leaf), "PROOF_INVALID")
-    await refused(scene.log.prove_inclusion(checkpoint, 300, leaf), "PROOF_INVALID")
+    await refused(scene.log.prove(checkpoint, {8: leaf}), "PROOF_INVALID")
+    await refused(scene.log.prove(checkpoint, {300: leaf}), "PROOF_INVALID")
 
 
 async def test_another_signer_is_refused(scene: Scene) -> None:

@@ -5,7 +5,8 @@ import pytest
 from services.ledger.adapters.memory import MemoryLedger
 from services.ledger.domain.log import Log
 from tests.fakes.evil_ledger.lies import SIGNER, history
-from theory.core.errors import Corrupt, Invalid, OutOfRange
+from tests.unit.services.ledger.books import Shelf, claim, end
+from theory.core.errors import Corrupt, Invalid, NotFound, OutOfRange
 from theory.core.merkle import EMPTY_ROOT
 from theory.core.tiles import TileKey
 from theory.sdk.log_key import opened
@@ -64,3 +65,15 @@ async def test_sizes_that_never_were_are_refused() -> None:
         await log.prove_consistency(2, 1)
     with pytest.raises(Invalid):
         await log.prove_consistency(-1, 1)
+
+
+async def test_only_receipts_of_settlements_are_signed() -> None:
+    shelf = Shelf(cap=10)
+    shelf.claim(claim(reserve=3))
+    shelf.settle(end(cost=2))
+    shelf.tables.receipts["b3:x"] = next(iter(shelf.tables.receipts.values()))._replace(receipt_id="b3:x")
+    by_kind = {each.kind: each.receipt_id for each in shelf.tables.receipts.values() if each.receipt_id != "b3:x"}
+    log = Log(MemoryLedger(shelf.tables), SIGNER)
+    found = await log.sign_receipts([by_kind["settle"], by_kind["reserve"], "b3:y", "b3:x"])
+    assert isinstance(found[0], bytes)
+    assert [type(each) for each in found[1:]] == [Invalid, NotFound, Corrupt]

@@ -1,0 +1,3 @@
+module theory/verifier
+
+go 1.21
