@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeVar
 
 from theory.core.cid import Cid
@@ -205,6 +206,26 @@ class Fence:
     """When it came to stand so."""
 
 
+class PinKind(StrEnum):
+    """Why a blob is kept that no path names."""
+
+    INPUT = "input"
+    """An execution reads it: kept until the world is dropped, so that its receipt can be re-executed."""
+    UPLOAD = "upload"
+    """An attempt brought it: kept until its execution is committed or aborted."""
+
+
+class Pin(NamedTuple):
+    """A blob that is kept for someone. Four texts: what the table is keyed by."""
+
+    holder: str
+    """The execution that it is kept for."""
+    world: str
+    """The world whose end is the pin's end."""
+    cid: Cid
+    kind: PinKind
+
+
 class BindingReader(Protocol):
     """One state of the table of paths. Sync and in bulk: a call costs about one statement, however many it asks for."""
 
@@ -228,6 +249,10 @@ class BindingReader(Protocol):
         """The oldest open reservations that stand so since before that time, oldest first."""
         ...
 
+    def pinned(self, holder: str, cids: Collection[Cid]) -> set[Cid]:
+        """Those of `cids` that are pinned for `holder`, of whichever kind and world."""
+        ...
+
 
 class BindingTransaction(BindingReader, Protocol):
     """A `BindingReader` that also writes. Nothing else writes meanwhile; all of it is kept, or nothing."""
@@ -246,6 +271,14 @@ class BindingTransaction(BindingReader, Protocol):
 
     def fence(self, fences: Sequence[Fence]) -> None:
         """Remember these instead of what was remembered of the same executions."""
+        ...
+
+    def pin(self, pins: Collection[Pin]) -> None:
+        """Keep these blobs, which the caller has seen in the store in this transaction. A pin that is there stays."""
+        ...
+
+    def unpin(self, holders: Collection[str], kind: PinKind) -> None:
+        """Drop every pin of that kind of these holders. Harmless where there is none."""
         ...
 
     def record(self, events: Iterable[PlanEvent]) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from blake3 import blake3
 
 from services.artifacts.domain.holdings import Holdings, folders_of
-from services.artifacts.ports import BindingTransaction, BlobIndex, Fence, Hold, PathKey
+from services.artifacts.ports import BindingTransaction, BlobIndex, Fence, Hold, PathKey, PinKind
 from theory.core.artifact import Artifact, Output
 from theory.core.binding import Abortion, Commitment, Preparation
 from theory.core.chain import NewEvent, system_chain
@@ -102,6 +102,8 @@ def prepare(
 def commit(transaction: BindingTransaction, items: Sequence[Commitment], *, now: datetime) -> list[TheoryError | None]:
     """Bind exactly the outputs of each item, drop every other reservation of its execution. A repeat changes nothing.
 
+    What the execution's attempts uploaded is kept no longer for its own sake.
+
     `NotReady` (`BINDING_UNPREPARED`): neither prepared at this epoch nor bound; `AlreadyExists` (`PATH_BOUND`).
     """
     holdings = Holdings.of_paths(
@@ -111,18 +113,25 @@ def commit(transaction: BindingTransaction, items: Sequence[Commitment], *, now:
     )
     results = _each(items, lambda item: _commit(holdings, item, now))
     holdings.write(transaction)
+    _end_uploads(transaction, [item.execution_id for item, result in zip(items, results, strict=True) if not result])
     return results
 
 
 def abort(transaction: BindingTransaction, items: Sequence[Abortion], *, now: datetime) -> None:
-    """Drop the reservations up to and including an epoch, which can prepare nothing from now on. Idempotent."""
+    """Drop the reservations up to and including an epoch, which can prepare nothing from now on. Idempotent.
+
+    What the execution's attempts uploaded is kept no longer for its own sake.
+    """
     holdings = Holdings.of_paths(transaction, (), [item.execution_id for item in items])
+    closed: list[ExecutionId] = []
     for item in items:
         fence = holdings.fence_of(item.execution_id)
         if fence is not None and fence.epoch > item.epoch:
             continue
         _close(holdings, item.execution_id, item.epoch, now)
+        closed.append(item.execution_id)
     holdings.write(transaction)
+    _end_uploads(transaction, closed)
 
 
 def _bind(holdings: Holdings, sizes: Mapping[Cid, int], write: Write, now: datetime) -> Written:
@@ -191,6 +200,11 @@ def _close(holdings: Holdings, execution_id: ExecutionId, epoch: int, now: datet
         return
     plan_id, world = (fence.plan_id, fence.world) if fence else (None, None)
     holdings.remember(Fence(execution_id, plan_id, world, epoch, open=False, time=now))
+
+
+def _end_uploads(transaction: BindingTransaction, executions: Sequence[ExecutionId]) -> None:
+    if executions:
+        transaction.unpin([each.text for each in executions], PinKind.UPLOAD)
 
 
 def _refuse_unless_repeat(holdings: Holdings, item: Preparation, fence: Fence) -> None:

@@ -25,4 +25,7 @@ def make(connection: Connection, metadata: MetaData) -> None:
         message = f"the store has schema {found}, this program knows {known}: run a newer one"
         raise NotReady("SCHEMA_NEWER", message, found=str(found), known=str(known))
     metadata.create_all(connection)
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)  # of a table that an older program made
     connection.execute(update(_VERSION).values(version=known))

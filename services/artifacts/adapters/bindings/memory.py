@@ -14,9 +14,12 @@ from services.artifacts.ports import (
     Fence,
     Hold,
     PathKey,
+    Pin,
+    PinKind,
     Probe,
 )
 from services.drivers.background import Background
+from theory.core.cid import Cid
 from theory.core.clock import Clock
 from theory.core.errors import TheoryError
 from theory.core.ids import ExecutionId
@@ -42,6 +45,7 @@ class MemoryTable:
         self._order: list[PathKey] = []
         self._keys_by_owner: dict[str, set[PathKey]] = {}
         self._fences: dict[ExecutionId, Fence] = {}
+        self._pins_by_holder: dict[str, set[Pin]] = {}
         self._journal: list[Callable[[], None]] = []
 
     def holds(self, keys: Collection[PathKey]) -> Mapping[PathKey, Hold]:
@@ -82,6 +86,9 @@ class MemoryTable:
         waiting = [fence for fence in self._fences.values() if fence.open and fence.time < before]
         return sorted(waiting, key=lambda fence: fence.time)[:limit]
 
+    def pinned(self, holder: str, cids: Collection[Cid]) -> set[Cid]:
+        return {pin.cid for pin in self._pins_by_holder.get(holder, ())} & set(cids)
+
     def bind(self, holds: Sequence[Hold]) -> None:
         for hold in holds:
             self._set(hold.key, hold)
@@ -98,6 +105,15 @@ class MemoryTable:
     def fence(self, fences: Sequence[Fence]) -> None:
         for fence in fences:
             self._remember(fence.execution_id, fence)
+
+    def pin(self, pins: Collection[Pin]) -> None:
+        for pin in pins:
+            self._set_pin(pin, kept=True)
+
+    def unpin(self, holders: Collection[str], kind: PinKind) -> None:
+        for holder in holders:
+            for pin in [pin for pin in self._pins_by_holder.get(holder, ()) if pin.kind is kind]:
+                self._set_pin(pin, kept=False)
 
     def record(self, events: Iterable[PlanEvent]) -> None:
         count = len(self.events)
@@ -129,6 +145,17 @@ class MemoryTable:
             insort(self._order, key)
         if hold.owner is not None:
             self._keys_by_owner.setdefault(hold.owner, set()).add(key)
+
+    def _set_pin(self, pin: Pin, *, kept: bool) -> None:
+        pins = self._pins_by_holder.setdefault(pin.holder, set())
+        before = pin in pins
+        self._journal.append(lambda: self._set_pin(pin, kept=before))
+        if kept:
+            pins.add(pin)
+        else:
+            pins.discard(pin)
+        if not pins:
+            del self._pins_by_holder[pin.holder]
 
     def _remember(self, execution_id: ExecutionId, fence: Fence | None) -> None:
         before = self._fences.pop(execution_id, None)

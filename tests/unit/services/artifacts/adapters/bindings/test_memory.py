@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.artifacts.adapters.bindings.memory import MemoryBindings
-from services.artifacts.ports import BindingTransaction, Fence, Hold, PathKey
+from services.artifacts.ports import BindingTransaction, Fence, Hold, PathKey, Pin, PinKind
 from theory.core.chain import NewEvent
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
@@ -53,11 +53,14 @@ async def test_a_step_that_raises_leaves_nothing() -> None:
     bindings = MemoryBindings(FakeClock())
     table = bindings.table
     await bindings.write(lambda step: step.reserve([hold(A, "x")]))
+    await bindings.write(lambda step: step.pin([Pin("x", "w", Cid.of(b""), PinKind.INPUT)]))
 
     def fails(step: BindingTransaction) -> None:
         step.bind([hold(A, None), hold(B, None)])
         step.release([X])
         step.fence([Fence(X, None, None, 1, open=False, time=NOW)])
+        step.unpin(["x"], PinKind.INPUT)
+        step.pin([Pin("y", "w", Cid.of(b""), PinKind.INPUT)])
         step.record([event("e")])
         raise Invalid("FIELD_INVALID", "no")
 
@@ -65,6 +68,7 @@ async def test_a_step_that_raises_leaves_nothing() -> None:
         await bindings.write(fails)
     assert table.holds([A, B]) == {A: hold(A, "x")}
     assert table.fences([X]) == {}
+    assert [table.pinned(holder, [Cid.of(b"")]) for holder in "xy"] == [{Cid.of(b"")}, set()]
     assert table.events == []
     await bindings.write(lambda step: step.release([X]))
     assert table.holds([A, B]) == {}

@@ -12,10 +12,10 @@ from services.artifacts.adapters.bindings import sql
 from services.artifacts.adapters.bindings.memory import MemoryTable
 from services.artifacts.adapters.bindings.sql import SqlBindings
 from services.artifacts.adapters.blobs.memory import MemoryBlobs
-from services.artifacts.domain import bindings
+from services.artifacts.domain import bindings, pinning
 from services.artifacts.domain.bindings import Write, Written
 from services.artifacts.domain.holdings import folders_of
-from services.artifacts.ports import BindingReader, BindingTransaction, Fence, Hold, PathKey, Probe
+from services.artifacts.ports import BindingReader, BindingTransaction, Fence, Hold, PathKey, Pin, PinKind, Probe
 from theory.core.artifact import Output
 from theory.core.binding import Abortion, Commitment, Preparation
 from theory.core.cid import Cid
@@ -56,7 +56,7 @@ def step(chance: random.Random, transaction: BindingTransaction, now: datetime) 
     """One batch of a history: what it came to, item by item."""
     count = chance.randint(1, 3)
     results: list[Written | TheoryError | None]
-    match chance.choice(["bind", "prepare", "prepare", "prepare", "commit", "commit", "abort"]):
+    match chance.choice(["bind", "prepare", "prepare", "prepare", "commit", "commit", "abort", "pin"]):
         case "bind":
             world = chance.choice(WORLDS)
             writes = [
@@ -69,6 +69,8 @@ def step(chance: random.Random, transaction: BindingTransaction, now: datetime) 
         case "commit":
             settled = [_settled(chance, transaction) for _ in range(count)]
             results = [*bindings.commit(transaction, settled, now=now)]
+        case "pin":
+            results = [*pinning.pin(transaction, BLOBS, [_pin(chance) for _ in range(count)])]
         case _:
             execution = chance.choice(EXECUTIONS)
             bindings.abort(transaction, [Abortion(execution, _epoch(chance, transaction, execution))], now=now)
@@ -100,6 +102,11 @@ def _settled(chance: random.Random, reader: BindingReader) -> Commitment:
     return Commitment(world, PlanId("p-1"), execution, fence.epoch if fence else 1, "b3:receipt", outputs)
 
 
+def _pin(chance: random.Random) -> Pin:
+    data = chance.choice([*DATA, b"nowhere"])
+    return Pin(chance.choice(EXECUTIONS).text, chance.choice(WORLDS).text, Cid.of(data), chance.choice([*PinKind]))
+
+
 def _every_path() -> list[WorldPath]:
     paths = [f"/artifacts/{first}" for first in SEGMENTS]
     for _ in range(2):
@@ -120,6 +127,7 @@ def everything(reader: BindingReader) -> tuple[object, ...]:
         reader.bound_page(WORLDS[0], "", "", 1000),
         reader.bound_page(WORLDS[0], "/artifacts/a/", "/artifacts/a/a", 3),
         sorted(reader.open_fences(NOW + timedelta(days=1), 10), key=lambda fence: fence.execution_id),
+        [reader.pinned(each.text, [Cid.of(data) for data in DATA]) for each in EXECUTIONS],
     )
 
 
@@ -140,7 +148,8 @@ async def test_any_history_goes_the_same_way(table: SqlBindings, seed: int) -> N
 
 async def test_questions_are_answered_from_an_index(table: SqlBindings) -> None:
     asked = {"asked": "[]", "world": "w", "low": "", "high": "", "after": "", "limit": 1, "before": 1}
-    for statement in (sql._HOLDS, sql._BELOW, sql._FENCES, sql._PAGE, sql._IN_DOUBT, sql._RELEASE):
+    asked |= {"holder": "x", "kind": "input"}
+    for statement in (sql._HOLDS, sql._BELOW, sql._FENCES, sql._PAGE, sql._IN_DOUBT, sql._PINNED, sql._RELEASE):
         explained = text(f"EXPLAIN QUERY PLAN {statement.text}")
         needed = {name: asked[name] for name in explained._bindparams}
 
