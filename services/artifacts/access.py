@@ -6,6 +6,7 @@ from theory.wire.identity import ANYONE, Role, Scope, only
 
 _ARTIFACTS = "/theory.api.artifacts.v1.ArtifactsService"
 _STREAMS = "/theory.api.artifacts.v1.StreamsService"
+_RETENTION = "/theory.api.artifacts.v1.RetentionService"
 _EXECUTOR = only(Role.EXECUTOR)
 
 ACCESS: Mapping[str, Scope] = {
@@ -30,4 +31,8 @@ ACCESS: Mapping[str, Scope] = {
     f"{_STREAMS}/ReadChunks": ANYONE,
     f"{_STREAMS}/GetStreamStatus": ANYONE,
     f"{_STREAMS}/ListStreams": ANYONE,
+    f"{_RETENTION}/GetCapabilities": ANYONE,
+    f"{_RETENTION}/CollectGarbage": ANYONE,
+    f"{_RETENTION}/DropWorld": ANYONE,
+    f"{_RETENTION}/ScrubBlobs": ANYONE,
 }

@@ -1,6 +1,7 @@
 """The one place that chooses the adapters of the artifact store and puts its rules around them."""
 
 import asyncio
+import platform
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from services.artifacts.adapters.peers import LedgerPeer
 from services.artifacts.config import ArtifactsConfig
 from services.artifacts.domain.artifacts import Artifacts
 from services.artifacts.domain.grants import GrantKey
+from services.artifacts.domain.leases import Leases
 from services.artifacts.domain.limits import Capabilities
 from services.artifacts.domain.presigning import Presigning
 from services.artifacts.domain.store import BlobStore
@@ -24,20 +26,27 @@ from services.artifacts.plane.arrivals import Arrivals
 from services.artifacts.plane.downloads import Downloads
 from services.artifacts.plane.presigner import LocalPresigner
 from services.artifacts.plane.server import DataPlane
-from services.artifacts.ports import BindingAdapter
+from services.artifacts.ports import BindingAdapter, BlobAdapter, WorldStreams
+from services.artifacts.retention.domain.collector import Collector, Times
+from services.artifacts.retention.domain.counts import HELP_BY_NAME
+from services.artifacts.retention.domain.dropping import Dropping
+from services.artifacts.retention.domain.scrubber import Scrubber
+from services.artifacts.retention.servicer import RetentionServicer
 from services.artifacts.servicer import ArtifactsServicer
 from services.artifacts.streams.adapters import open_streams
 from services.artifacts.streams.domain.streams import Streams
 from services.artifacts.streams.servicer import StreamsServicer
 from services.drivers import key_file
 from services.drivers.background import Background
-from theory.api.artifacts.v1 import artifacts_pb2_grpc, streams_pb2_grpc
+from theory.api.artifacts.v1 import artifacts_pb2_grpc, retention_pb2_grpc, streams_pb2_grpc
+from theory.core.cid import Cid
 from theory.core.clock import Clock, SystemClock
 from theory.core.ids import IdSource, SystemIds
 from theory.core.secret import Secret
 from theory.wire.channel import connect
 from theory.wire.identity import Role, ServiceKeys
 from theory.wire.server import ServiceUnit
+from theory.wire.telemetry import COUNTERS
 
 
 async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: IdSource | None = None) -> ServiceUnit:
@@ -54,8 +63,9 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         series = await open_streams(config.streams_url, clock, _streams_secret(config))
         opening.push_async_callback(series.close)
 
-        store = BlobStore(blobs, max_blob_bytes=config.max_blob_bytes)
-        artifacts = Artifacts(store, blobs, table, clock)
+        leases = Leases(blobs, table, clock, lease=timedelta(seconds=config.lease_s))
+        store = BlobStore(blobs, leases, max_blob_bytes=config.max_blob_bytes)
+        artifacts = Artifacts(store, blobs, leases, table, clock)
         key = GrantKey(await asyncio.to_thread(key_file.load_or_create, config.home / "artifacts" / "urls.key"))
         uploads = Uploads(store, clock)
         opening.push_async_callback(uploads.close)
@@ -74,25 +84,37 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
             config.max_blob_bytes,
             plane and plane.presigner,
         ),
-        plane and Presigning(store, blobs, artifacts, plane.presigner, key=key, clock=clock, ids=ids or SystemIds()),
+        plane
+        and Presigning(store, blobs, leases, artifacts, plane.presigner, key=key, clock=clock, ids=ids or SystemIds()),
     )
-    streams = StreamsServicer(Streams(series, clock), series)
+    streams = Streams(series, clock)
+    streams_servicer = StreamsServicer(streams, series)
+    retention = _retention(config, blobs, table, streams, clock)
     sweep = Sweep(table, ledger, clock, doubt=timedelta(seconds=config.doubt_s))
 
     def register(server: grpc.aio.Server) -> None:
         artifacts_pb2_grpc.add_ArtifactsServiceServicer_to_server(servicer, server)
-        streams_pb2_grpc.add_StreamsServiceServicer_to_server(streams, server)
+        streams_pb2_grpc.add_StreamsServiceServicer_to_server(streams_servicer, server)
+        retention_pb2_grpc.add_RetentionServiceServicer_to_server(retention.servicer, server)
 
     async def start() -> None:
         table.start(ledger)
         series.start(ledger)
-        sweeping = Background("artifact-sweep", sweep.run)
-        sweeping.start()
-        opened.push_async_callback(sweeping.close)
+        opened.push_async_callback(retention.collector.close)
+        opened.push_async_callback(retention.dropping.close)
+        running = {
+            "artifact-sweep": sweep.run,
+            "artifact-collection": retention.collector.run,
+            "artifact-drops": retention.dropping.run,
+            "artifact-scrub": retention.scrubber.run,
+        }
         if plane is not None:
-            expiring = Background("artifact-uploads", uploads.run)
-            expiring.start()
-            opened.push_async_callback(expiring.close)
+            running["artifact-uploads"] = uploads.run
+        for name, run in running.items():
+            background = Background(name, run)
+            background.start()
+            opened.push_async_callback(background.close)
+        if plane is not None:
             await plane.server.start()
 
     async def ready() -> None:
@@ -105,6 +127,44 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
 def _streams_secret(config: ArtifactsConfig) -> Secret | None:
     secret = config.streams_secret
     return None if secret is None else Secret("THEORY_ARTIFACTS_STREAMS_SECRET", secret.get_secret_value())
+
+
+class _Retention(NamedTuple):
+    servicer: RetentionServicer
+    collector: Collector
+    dropping: Dropping
+    scrubber: Scrubber
+
+
+def _retention(
+    config: ArtifactsConfig, blobs: BlobAdapter, table: BindingAdapter, streams: WorldStreams, clock: Clock
+) -> _Retention:
+    removing = asyncio.Lock()
+    collector = Collector(
+        blobs,
+        table,
+        clock,
+        # The same after a restart, which then goes on at once where the process before it was killed.
+        name=Cid.of(f"{platform.node()}:{config.home.absolute()}".encode()).hex,
+        times=Times(*(timedelta(seconds=each) for each in (config.gc_age_s, config.lease_s, config.gc_period_s))),
+        removing=removing,
+        count=_count,
+    )
+    scrubber = Scrubber(
+        blobs,
+        table,
+        clock,
+        bytes_per_s=config.scrub_bytes_per_s,
+        period=timedelta(seconds=config.scrub_period_s),
+        removing=removing,
+        count=_count,
+    )
+    dropping = Dropping(table, streams, clock)
+    return _Retention(RetentionServicer(collector, dropping, scrubber), collector, dropping, scrubber)
+
+
+def _count(name: str, by: int) -> None:
+    COUNTERS.add(name, HELP_BY_NAME[name], by)
 
 
 class _Plane(NamedTuple):

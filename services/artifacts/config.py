@@ -7,7 +7,9 @@ from pydantic import Field, SecretStr
 from services.settings import ServiceSettings, Url, address, beside
 from theory.wire.address import on_loopback
 
-_GIB = 1024 * 1024 * 1024
+_MIB = 1024 * 1024
+_GIB = 1024 * _MIB
+_DAY_S = 24 * 60 * 60
 
 
 class ArtifactsConfig(ServiceSettings):
@@ -50,3 +52,19 @@ class ArtifactsConfig(ServiceSettings):
 
     doubt_s: float = Field(900, gt=0)
     """The age, in seconds, at which a reservation is in doubt and the ledger is asked about it."""
+
+    gc_age_s: float = Field(7 * _DAY_S, ge=0)
+    """How old, in seconds, a blob is that nothing refers to before it is marked for collection."""
+
+    lease_s: float = Field(_DAY_S, ge=60)
+    """How long, in seconds, a blob may be relied on by whoever put it or was told that it is there; a marked blob stays
+    for as long before it is deleted."""
+
+    gc_period_s: float = Field(_DAY_S / 4, ge=0)
+    """How often, in seconds, the service collects by itself; 0 keeps it from doing so."""
+
+    scrub_bytes_per_s: int = Field(_MIB, ge=0)
+    """How many bytes a second it reads again to look for damage; 0 keeps it from doing so."""
+
+    scrub_period_s: float = Field(30 * _DAY_S, gt=0)
+    """In how many seconds it looks at every blob once, if that rate is enough for it."""

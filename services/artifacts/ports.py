@@ -72,6 +72,15 @@ class BlobReader(Protocol):
         ...
 
 
+class StoredBlob(NamedTuple):
+    """A blob as the store lists it."""
+
+    cid: Cid
+    size_bytes: int
+    time: datetime
+    """When it came there, by the clock of the store."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
     """A blob that is there and was left out, because it did not fit."""
@@ -126,6 +135,31 @@ class BlobAdapter(BlobIndex, Protocol):
 
     async def open(self, cid: Cid) -> BlobReader | None:
         """A blob to read in pieces; None where there is none."""
+        ...
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether no other process can have the store open."""
+        ...
+
+    async def scan(self, after: Cid | None, limit: int) -> list[StoredBlob]:
+        """Up to `limit` blobs behind `after`, by CID; none only where none follow.
+
+        Those that come or go meanwhile may or may not be told.
+        """
+        ...
+
+    async def delete(self, cids: Collection[Cid]) -> None:
+        """Remove blobs, and forget what is remembered of them. One that is not there is fine; a repeat too.
+
+        The caller sees to it that nobody puts them meanwhile. Whether it returns or raises, nothing of it goes on
+        behind the caller's back, unless the caller itself was cancelled. What is open stays readable, or ends in an
+        error.
+        """
+        ...
+
+    async def quarantine(self, cid: Cid) -> None:
+        """Move a damaged blob to where nothing is served from, for a person to look at. Not there: nothing happens."""
         ...
 
     async def close(self) -> None:
@@ -226,7 +260,109 @@ class Pin(NamedTuple):
     kind: PinKind
 
 
-class BindingReader(Protocol):
+class Mark(NamedTuple):
+    """A blob that nothing referred to when it was looked at, and that goes unless somebody wants it."""
+
+    time: datetime
+    """Since when."""
+    size_bytes: int
+    deleting: bool
+    """Whether its bytes are being removed: then nobody may rely on it any more."""
+
+
+class DroppedWorld(NamedTuple):
+    """A world that is gone for ever."""
+
+    world: str
+    time: datetime
+    """When it was dropped."""
+    paths: int
+    """How many bound paths went with it, so far."""
+    done: bool
+    """Whether all of them have gone."""
+
+
+class RetentionReader(Protocol):
+    """What the table remembers of blobs on their way out, and of worlds that are gone."""
+
+    def pinned(self, holder: str, cids: Collection[Cid]) -> set[Cid]:
+        """Those of `cids` that are pinned for `holder`, of whichever kind and world."""
+        ...
+
+    def referenced(self, cids: Collection[Cid]) -> set[Cid]:
+        """Those that are bound, reserved or pinned."""
+        ...
+
+    def marked(self) -> bool:
+        """Whether any blob is marked. A few microseconds."""
+        ...
+
+    def marks(self, cids: Collection[Cid]) -> Mapping[Cid, Mark]:
+        """The marks of these blobs; a few microseconds where no blob has one."""
+        ...
+
+    def due(self, before: datetime, limit: int) -> Mapping[Cid, Mark]:
+        """The oldest marks of before that time whose blobs are not being deleted."""
+        ...
+
+    def deleting(self, limit: int) -> Mapping[Cid, Mark]:
+        """Blobs that are being deleted, or were when a process ended."""
+        ...
+
+    def dropped(self, worlds: Collection[str]) -> Mapping[str, DroppedWorld]:
+        """Those of these worlds that are gone."""
+        ...
+
+    def dropping(self) -> list[DroppedWorld]:
+        """Worlds that are not gone altogether yet."""
+        ...
+
+    def reserver(self, world: str) -> ExecutionId | None:
+        """An execution that has open reservations in this world, if any has."""
+        ...
+
+    def noted(self, name: str) -> str | None:
+        """What was last noted under a name."""
+        ...
+
+
+class RetentionTransaction(RetentionReader, Protocol):
+    """A `RetentionReader` that also writes."""
+
+    def pin(self, pins: Collection[Pin]) -> None:
+        """Keep these blobs, which the caller has seen in the store in this transaction. A pin that is there stays."""
+        ...
+
+    def unpin(self, holders: Collection[str], kind: PinKind) -> None:
+        """Drop every pin of that kind of these holders. Harmless where there is none."""
+        ...
+
+    def mark(self, blobs: Collection[StoredBlob], time: datetime) -> None:
+        """Mark blobs that have no mark."""
+        ...
+
+    def unmark(self, cids: Collection[Cid]) -> None:
+        """Take marks away, deleting or not. Harmless where there is none."""
+        ...
+
+    def condemn(self, cids: Collection[Cid]) -> None:
+        """Say of marked blobs that they are being deleted."""
+        ...
+
+    def drop(self, world: DroppedWorld) -> None:
+        """Say that a world is gone, or how far it is gone by now."""
+        ...
+
+    def drop_rows(self, world: str, limit: int) -> tuple[int, int]:
+        """Forget up to `limit` bound paths of a world, and then as many pins: how many of each it were."""
+        ...
+
+    def note(self, name: str, text: str) -> None:
+        """Remember a text under a name, in place of the one before."""
+        ...
+
+
+class BindingReader(RetentionReader, Protocol):
     """One state of the table of paths. Sync and in bulk: a call costs about one statement, however many it asks for."""
 
     def holds(self, keys: Collection[PathKey]) -> Mapping[PathKey, Hold]:
@@ -249,12 +385,8 @@ class BindingReader(Protocol):
         """The oldest open reservations that stand so since before that time, oldest first."""
         ...
 
-    def pinned(self, holder: str, cids: Collection[Cid]) -> set[Cid]:
-        """Those of `cids` that are pinned for `holder`, of whichever kind and world."""
-        ...
 
-
-class BindingTransaction(BindingReader, Protocol):
+class BindingTransaction(BindingReader, RetentionTransaction, Protocol):
     """A `BindingReader` that also writes. Nothing else writes meanwhile; all of it is kept, or nothing."""
 
     def bind(self, holds: Sequence[Hold]) -> None:
@@ -271,14 +403,6 @@ class BindingTransaction(BindingReader, Protocol):
 
     def fence(self, fences: Sequence[Fence]) -> None:
         """Remember these instead of what was remembered of the same executions."""
-        ...
-
-    def pin(self, pins: Collection[Pin]) -> None:
-        """Keep these blobs, which the caller has seen in the store in this transaction. A pin that is there stays."""
-        ...
-
-    def unpin(self, holders: Collection[str], kind: PinKind) -> None:
-        """Drop every pin of that kind of these holders. Harmless where there is none."""
         ...
 
     def record(self, events: Iterable[PlanEvent]) -> None:
@@ -322,6 +446,14 @@ class EventSink(Protocol):
 
     async def append(self, events: Sequence[PlanEvent]) -> Sequence[Appended | TheoryError]:
         """Append each event to its chain; one answer each, in order. A repeat changes nothing."""
+        ...
+
+
+class WorldStreams(Protocol):
+    """The streams of a world, which lie elsewhere."""
+
+    async def drop(self, world: WorldName) -> int:
+        """Remove them all, for ever; how many that were. Idempotent, and to be repeated where it failed."""
         ...
 
 

@@ -19,6 +19,7 @@ from theory.core.world_path import WorldName
 from theory.wire.batches import batch, decoded
 from theory.wire.chunks import Parts
 from theory.wire.context import Context
+from theory.wire.moments import timestamp
 from theory.wire.pages import Page
 
 _LINGER_BYTES = 64 * 1024 * 1024
@@ -42,14 +43,16 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
     async def FindMissingBlobs(
         self, request: pb.FindMissingBlobsRequest, context: Context
     ) -> pb.FindMissingBlobsResponse:
+        expire_time = timestamp(self._blobs.expire_time())
         missing = await self._blobs.find_missing(codec.cids_of(request.cids))
-        return pb.FindMissingBlobsResponse(missing_cids=[cid.text for cid in missing])
+        return pb.FindMissingBlobsResponse(missing_cids=[cid.text for cid in missing], expire_time=expire_time)
 
     async def PutBlobs(self, request: pb.PutBlobsRequest, context: Context) -> pb.PutBlobsResponse:
         blobs = decoded(request.items, codec.new_blob_of, most=MAX_BATCH_ITEMS)
         codec.refuse_heavy(len(item.data) for item in request.items)
+        expire_time = timestamp(self._blobs.expire_time())
         answers = await for_sound(blobs, self._blobs.put_many)
-        return pb.PutBlobsResponse(results=map(codec.put_blob_to_proto, answers))
+        return pb.PutBlobsResponse(results=map(codec.put_blob_to_proto, answers), expire_time=expire_time)
 
     async def GetBlobs(self, request: pb.GetBlobsRequest, context: Context) -> pb.GetBlobsResponse:
         answers = await for_sound(decoded(request.cids, Cid.parse, most=MAX_BATCH_ITEMS), self._blobs.get_many)
@@ -64,8 +67,9 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
             async with self._blobs.upload(expected=expected, size_bytes=size_bytes) as upload:
                 async for chunk in parts.chunks():
                     await upload.write(chunk)
+                expire_time = timestamp(self._blobs.expire_time())
                 cid, size = await upload.commit()
-        return pb.UploadBlobResponse(cid=cid.text, size_bytes=size)
+        return pb.UploadBlobResponse(cid=cid.text, size_bytes=size, expire_time=expire_time)
 
     async def DownloadBlob(
         self, request: pb.DownloadBlobRequest, context: Context
@@ -83,8 +87,9 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
         return pb.PresignBlobsResponse(results=map(codec.presigned_to_proto, answers))
 
     async def CommitUploads(self, request: pb.CommitUploadsRequest, context: Context) -> pb.CommitUploadsResponse:
+        expire_time = timestamp(self._blobs.expire_time())
         answers = await self._offered().commit_many(batch(request.upload_ids, MAX_PRESIGNED))
-        return pb.CommitUploadsResponse(results=map(codec.committed_to_proto, answers))
+        return pb.CommitUploadsResponse(results=map(codec.committed_to_proto, answers), expire_time=expire_time)
 
     async def ComputeCid(self, request: pb.ComputeCidRequest, context: Context) -> pb.ComputeCidResponse:
         return pb.ComputeCidResponse(cid=compute_cid(request.data).text)

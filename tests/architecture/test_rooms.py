@@ -49,7 +49,7 @@ def _room_known(path: Path) -> bool:
         return True
     if service == "resources" and inside[0] in PRIMITIVES:
         return inside[1] in ROOMS
-    if (service, inside[0]) == ("artifacts", "streams"):
+    if service == "artifacts" and inside[0] in {"streams", "retention"}:
         return inside[1] in ROOMS
     return inside[0] in ROOMS
 

@@ -11,6 +11,7 @@ from services.artifacts.adapters.blobs.memory import MemoryBlobs
 from services.artifacts.domain.grants import Grant, GrantKey, Ticket
 from services.artifacts.domain.store import BlobStore
 from services.artifacts.domain.uploads import Uploads
+from tests.leases import leases_of
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
 from theory.core.errors import AlreadyExists, Conflict, Denied, Invalid
@@ -78,7 +79,7 @@ _SENDS = st.lists(st.tuples(st.sampled_from(["put", "patch"]), st.integers(0, 41
 def test_bytes_that_come_in_any_way_are_stored_whole_or_not_at_all(sends: list[tuple[str, int, int]]) -> None:
     async def history() -> None:
         blobs, clock = MemoryBlobs(), FakeClock()
-        uploads = Uploads(BlobStore(blobs, max_blob_bytes=100), clock)
+        uploads = Uploads(BlobStore(blobs, leases_of(blobs), max_blob_bytes=100), clock)
         ticket = Ticket("n", 1 << 40, BlobPut(Cid.of(DATA), len(DATA)))
         stands, stored = 0, False
         for kind, offset, size in sends:

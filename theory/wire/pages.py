@@ -57,6 +57,25 @@ class Page:
         return encode_token(position, self._query)
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where work goes on that takes several calls: a `Page` without a size."""
+
+    after: JSON
+    """What the call before wrote; None in the first."""
+    _query: bytes
+
+    @classmethod
+    def of(cls, request: Message) -> Self:
+        """By the `page_token` of `request`; `Invalid` (`PAGE_TOKEN_INVALID`) for one of other work."""
+        query = _query_of(request)
+        return cls(decode_token(cast("_PagedRequest", request).page_token, query), query)
+
+    def token(self, position: JSON) -> str:
+        """The `next_page_token` for it."""
+        return encode_token(position, self._query)
+
+
 def encode_token(position: JSON, query: bytes) -> str:
     """`position` as text, bound to `query`. It is opaque, not secret: it gives no right."""
     text = jcs.canonical(position)
@@ -83,8 +102,9 @@ def _query_of(request: Message) -> bytes:
     """Every field of `request` that decides what is listed, and which listing it is."""
     rest = type(request)()
     rest.CopyFrom(request)
-    rest.ClearField("page_size")
-    rest.ClearField("page_token")
+    for field in ("page_size", "page_token"):
+        if field in request.DESCRIPTOR.fields_by_name:
+            rest.ClearField(field)
     return request.DESCRIPTOR.full_name.encode() + b"\0" + rest.SerializeToString(deterministic=True)
 
 

@@ -115,6 +115,27 @@ class CallMetrics(Collector):
         yield duration
 
 
+class Counters(Collector):
+    """Counters of what services do by themselves, by the names that a scrape gets them under, without `_total`."""
+
+    def __init__(self) -> None:
+        self._count_by_name: dict[str, int] = {}
+        self._help_by_name: dict[str, str] = {}
+
+    def add(self, name: str, what: str, by: int = 1) -> None:
+        """Count `by` more of `what` the name stands for."""
+        self._help_by_name[name] = what
+        self._count_by_name[name] = self._count_by_name.get(name, 0) + by
+
+    def collect(self) -> Iterator[Metric]:
+        """What a scrape gets."""
+        for name, count in self._count_by_name.items():
+            yield CounterMetricFamily(name, self._help_by_name[name], value=count)
+
+
 CALLS = CallMetrics()
 """The metrics of this process, registered with Prometheus's own registry."""
+COUNTERS = Counters()
+"""The counters of this process, registered there as well."""
 REGISTRY.register(CALLS)
+REGISTRY.register(COUNTERS)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from services.artifacts.domain import bindings
 from services.artifacts.domain.batch import for_sound
-from services.artifacts.domain.bindings import Write, Written, artifact_of
+from services.artifacts.domain.bindings import Write, Written, artifact_of, world_dropped
+from services.artifacts.domain.leases import Leases
 from services.artifacts.domain.store import BlobStore, NewBlob
-from services.artifacts.ports import BindingAdapter, BlobAdapter, Hold, PathKey
+from services.artifacts.ports import BindingAdapter, BindingReader, BlobIndex, Hold, PathKey
 from theory.core.artifact import Artifact
 from theory.core.binding import Abortion, Commitment, Preparation
 from theory.core.cid import Cid
@@ -29,9 +30,10 @@ class NewArtifact:
 class Artifacts:
     """What everyone may rely on about paths. The rules themselves are in `bindings`; this brings them their facts."""
 
-    def __init__(self, blobs: BlobStore, index: BlobAdapter, table: BindingAdapter, clock: Clock) -> None:
+    def __init__(self, blobs: BlobStore, index: BlobIndex, leases: Leases, table: BindingAdapter, clock: Clock) -> None:
         self._blobs = blobs
         self._index = index
+        self._leases = leases
         self._table = table
         self._clock = clock
 
@@ -52,9 +54,14 @@ class Artifacts:
         return await for_sound(writes, self._bind)
 
     async def stat_many(self, world: WorldName, paths: Sequence[WorldPath]) -> list[Artifact | TheoryError]:
-        """What is bound at each path; `NotFound` (`ARTIFACT_UNKNOWN`), also where a path is only reserved."""
+        """What is bound at each path; `NotFound` (`ARTIFACT_UNKNOWN`), also where a path is only reserved.
+
+        `NotFound` (`WORLD_DROPPED`) for each path of a world that is gone.
+        """
         keys = [PathKey(world.text, path.text) for path in paths]
-        holds = await self._table.read(lambda table: table.holds(set(keys)))
+        holds = await self._table.read(lambda table: None if _gone(table, world) else table.holds(set(keys)))
+        if holds is None:
+            return [world_dropped(world) for _ in keys]
         return [_bound_at(key, holds.get(key)) for key in keys]
 
     async def read_many(
@@ -64,14 +71,23 @@ class Artifacts:
         return await for_sound(await self.stat_many(world, paths), self._read)
 
     async def page(self, world: WorldName, prefix: PathPrefix | None, *, after: str, limit: int) -> list[Artifact]:
-        """The first `limit` artifacts below `prefix` whose path lies behind `after`, by the bytes of the path."""
+        """The first `limit` artifacts below `prefix` whose path lies behind `after`, by the bytes of the path.
+
+        `NotFound` (`WORLD_DROPPED`).
+        """
         below = "" if prefix is None else prefix.text
-        holds = await self._table.read(lambda table: table.bound_page(world, below, after, limit))
+
+        def look(table: BindingReader) -> list[Hold] | None:
+            return None if _gone(table, world) else table.bound_page(world, below, after, limit)
+
+        holds = await self._table.read(look)
+        if holds is None:
+            raise world_dropped(world)
         return [artifact_of(hold) for hold in holds]
 
     async def prepare_many(self, items: Sequence[Preparation]) -> list[TheoryError | None]:
         """Reserve the outputs of each attempt, all or none; one outcome each, in order. As `bindings.prepare`."""
-        await self._index.recall({output.cid for item in items for output in item.outputs})
+        await self._leases.recall({output.cid for item in items for output in item.outputs})
         now = self._clock.now()
         return await self._table.write(lambda table: bindings.prepare(table, self._index, items, now=now))
 
@@ -87,7 +103,7 @@ class Artifacts:
         return [None] * len(items)
 
     async def _bind(self, writes: Sequence[Write]) -> list[Written | TheoryError]:
-        await self._index.recall({each.cid for each in writes})
+        await self._leases.recall({each.cid for each in writes})
         now = self._clock.now()
         return await self._table.write(lambda table: bindings.bind(table, self._index, writes, now=now))
 
@@ -97,6 +113,10 @@ class Artifacts:
             data if isinstance(data, TheoryError) else (artifact, data)
             for artifact, data in zip(artifacts, read, strict=True)
         ]
+
+
+def _gone(table: BindingReader, world: WorldName) -> bool:
+    return bool(table.dropped([world.text]))
 
 
 def _bound_at(key: PathKey, hold: Hold | None) -> Artifact | TheoryError:

@@ -8,7 +8,7 @@ committed or overtaken is refused, however late. What a fence cannot know is an 
 telling this service, because an executor died in between: such a reservation stays until the sweep asks the ledger.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -16,6 +16,7 @@ from typing import TypeVar
 from blake3 import blake3
 
 from services.artifacts.domain.holdings import Holdings, folders_of
+from services.artifacts.domain.leases import available
 from services.artifacts.ports import BindingTransaction, BlobIndex, Fence, Hold, PathKey, PinKind
 from theory.core.artifact import Artifact, Output
 from theory.core.binding import Abortion, Commitment, Preparation
@@ -61,11 +62,13 @@ def bind(
 ) -> list[Written | TheoryError]:
     """Bind each path on its own, and record `artifact.written` for each new binding in the same transaction.
 
-    `NotFound` (`BLOB_UNKNOWN`); `AlreadyExists` (`PATH_BOUND`, `PATH_SHADOWED`); `Conflict` (`PATH_RESERVED`).
+    `NotFound` (`BLOB_UNKNOWN`, `WORLD_DROPPED`); `AlreadyExists` (`PATH_BOUND`, `PATH_SHADOWED`); `Conflict`
+    (`PATH_RESERVED`).
     """
     holdings = Holdings.of_claims(transaction, (("", _key(each.world, each.path)) for each in writes))
-    sizes = blobs.sizes({each.cid for each in writes})
-    results = _each(writes, lambda write: _bind(holdings, sizes, write, now))
+    sizes = available(transaction, blobs, {each.cid for each in writes})
+    gone = transaction.dropped({each.world.text for each in writes})
+    results = _each(writes, lambda write: _bind(_known(holdings, gone, write.world), sizes, write, now))
     holdings.write(transaction)
     pairs = zip(writes, results, strict=True)
     transaction.record(
@@ -85,16 +88,17 @@ def prepare(
     epochs. A path that is bound to the same bytes already needs no reservation. A repeat changes nothing; the same
     epoch with *other* outputs is refused, because the ledger may have settled the first ones.
 
-    `NotFound` (`BLOB_UNKNOWN`); `Invalid` (`SIZE_MISMATCH`, `FIELD_INVALID`); `AlreadyExists` (`PATH_BOUND`,
-    `PATH_SHADOWED`); `Conflict` (`PATH_RESERVED`, `EPOCH_FENCED`).
+    `NotFound` (`BLOB_UNKNOWN`, `WORLD_DROPPED`); `Invalid` (`SIZE_MISMATCH`, `FIELD_INVALID`); `AlreadyExists`
+    (`PATH_BOUND`, `PATH_SHADOWED`); `Conflict` (`PATH_RESERVED`, `EPOCH_FENCED`).
     """
     holdings = Holdings.of_claims(
         transaction,
         ((item.execution_id.text, _key(item.world, output.path)) for item in items for output in item.outputs),
         [item.execution_id for item in items],
     )
-    sizes = blobs.sizes({output.cid for item in items for output in item.outputs})
-    results = _each(items, lambda item: _prepare(holdings, sizes, item, now))
+    sizes = available(transaction, blobs, {output.cid for item in items for output in item.outputs})
+    gone = transaction.dropped({item.world.text for item in items})
+    results = _each(items, lambda item: _prepare(_known(holdings, gone, item.world), sizes, item, now))
     holdings.write(transaction)
     return results
 
@@ -102,7 +106,8 @@ def prepare(
 def commit(transaction: BindingTransaction, items: Sequence[Commitment], *, now: datetime) -> list[TheoryError | None]:
     """Bind exactly the outputs of each item, drop every other reservation of its execution. A repeat changes nothing.
 
-    What the execution's attempts uploaded is kept no longer for its own sake.
+    What the execution's attempts uploaded is kept no longer for its own sake. In a world that was dropped nothing is
+    left to bind, and that is a success: whoever settled need not care.
 
     `NotReady` (`BINDING_UNPREPARED`): neither prepared at this epoch nor bound; `AlreadyExists` (`PATH_BOUND`).
     """
@@ -111,7 +116,8 @@ def commit(transaction: BindingTransaction, items: Sequence[Commitment], *, now:
         [_key(item.world, output.path) for item in items for output in item.outputs],
         [item.execution_id for item in items],
     )
-    results = _each(items, lambda item: _commit(holdings, item, now))
+    gone = transaction.dropped({item.world.text for item in items})
+    results = _each(items, lambda item: _commit(holdings, item, now, gone=item.world.text in gone))
     holdings.write(transaction)
     _end_uploads(transaction, [item.execution_id for item, result in zip(items, results, strict=True) if not result])
     return results
@@ -168,10 +174,10 @@ def _prepare(holdings: Holdings, sizes: Mapping[Cid, int], item: Preparation, no
     holdings.remember(Fence(item.execution_id, item.plan_id, item.world, item.epoch, open=bool(fresh), time=now))
 
 
-def _commit(holdings: Holdings, item: Commitment, now: datetime) -> None:
+def _commit(holdings: Holdings, item: Commitment, now: datetime, *, gone: bool) -> None:
     fence = holdings.fence_of(item.execution_id)
     ours: list[Hold] = []
-    for output in item.outputs:
+    for output in () if gone else item.outputs:
         key = _key(item.world, output.path)
         held = holdings.at(key)
         if held is not None and held.owner is None:
@@ -205,6 +211,13 @@ def _close(holdings: Holdings, execution_id: ExecutionId, epoch: int, now: datet
 def _end_uploads(transaction: BindingTransaction, executions: Sequence[ExecutionId]) -> None:
     if executions:
         transaction.unpin([each.text for each in executions], PinKind.UPLOAD)
+
+
+def _known(holdings: Holdings, gone: Collection[str], world: WorldName) -> Holdings:
+    """The same, where the world was not dropped."""
+    if world.text in gone:
+        raise world_dropped(world)
+    return holdings
 
 
 def _refuse_unless_repeat(holdings: Holdings, item: Preparation, fence: Fence) -> None:
@@ -287,6 +300,11 @@ def _reserved(key: PathKey, held: Hold) -> Conflict:
 
 def _key(world: WorldName, path: WorldPath) -> PathKey:
     return PathKey(world.text, path.text)
+
+
+def world_dropped(world: WorldName) -> NotFound:
+    """What whoever reads or writes a world is told that is gone."""
+    return NotFound("WORLD_DROPPED", "the world was dropped: nothing of it is there, nor will be", world=world.text)
 
 
 def artifact_of(hold: Hold) -> Artifact:

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from services.artifacts.domain.artifacts import Artifacts
 from services.artifacts.domain.grants import GrantKey, Ticket
+from services.artifacts.domain.leases import Leases
 from services.artifacts.domain.store import BlobStore
-from services.artifacts.ports import BlobAdapter, Presigner
+from services.artifacts.ports import BlobIndex, Presigner
 from theory.core.artifact import DEFAULT_CONTENT_TYPE, Artifact
 from theory.core.cid import Cid
 from theory.core.clock import Clock
@@ -23,7 +24,8 @@ class Presigning:
     def __init__(
         self,
         blobs: BlobStore,
-        index: BlobAdapter,
+        index: BlobIndex,
+        leases: Leases,
         artifacts: Artifacts,
         presigner: Presigner,
         *,
@@ -33,6 +35,7 @@ class Presigning:
     ) -> None:
         self._blobs = blobs
         self._index = index
+        self._leases = leases
         self._artifacts = artifacts
         self._presigner = presigner
         self._key = key
@@ -103,5 +106,5 @@ class Presigning:
         return put.cid, size
 
     async def _size_of(self, cid: Cid) -> int | None:
-        await self._index.recall([cid])
+        await self._leases.recall([cid])
         return self._index.sizes([cid]).get(cid)

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
+from services.artifacts.domain.leases import Leases, condemned
 from services.artifacts.domain.limits import CHUNK_BYTES, MAX_BATCH_BYTES, MAX_INLINE_BYTES
 from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, Unread
 from theory.core.cid import Cid, CidHasher
@@ -31,26 +33,33 @@ class Download:
 class BlobStore:
     """What everyone may rely on about bytes, whichever adapter keeps them."""
 
-    def __init__(self, blobs: BlobAdapter, *, max_blob_bytes: int) -> None:
+    def __init__(self, blobs: BlobAdapter, leases: Leases, *, max_blob_bytes: int) -> None:
         self._blobs = blobs
+        self._leases = leases
         self.max_blob_bytes = max_blob_bytes
         """The largest blob that `upload` takes."""
 
     async def find_missing(self, cids: Sequence[Cid]) -> list[Cid]:
-        """Those of `cids` that are not stored, in order, each once."""
+        """Those of `cids` that are not stored, in order, each once. The others may be relied on for a lease."""
         wanted = list(dict.fromkeys(cids))
-        missing = await self._blobs.missing(wanted)
+        leaving = await self._leases.renew(wanted)
+        missing = await self._blobs.missing(wanted) | leaving
         return [cid for cid in wanted if cid in missing]
 
     async def put_many(self, blobs: Sequence[NewBlob]) -> list[Cid | TheoryError]:
-        """Store small blobs; one CID or error each, in order.
+        """Store small blobs; one CID or error each, in order. They may be relied on for a lease.
 
-        `Invalid` (`BLOB_TOO_LARGE`, `CID_MISMATCH`): nothing was stored; `Exhausted` (`DISK_FULL`); `Unavailable`.
+        `Invalid` (`BLOB_TOO_LARGE`, `CID_MISMATCH`): nothing was stored; `Exhausted` (`DISK_FULL`); `Unavailable`
+        (`STORE_UNREACHABLE`, `BLOB_CONDEMNED`).
         """
         named = [_named(blob) for blob in blobs]
         data_by_cid = {cid: blob.data for cid, blob in zip(named, blobs, strict=True) if isinstance(cid, Cid)}
+        error_by_cid: dict[Cid, TheoryError | None] = {}
+        for cid in await self._leases.claim(data_by_cid.keys()):
+            error_by_cid[cid] = condemned(cid)
+            del data_by_cid[cid]
         outcomes = await self._blobs.put_many(list(data_by_cid.items())) if data_by_cid else []
-        error_by_cid = dict(zip(data_by_cid, outcomes, strict=True))
+        error_by_cid.update(zip(data_by_cid, outcomes, strict=True))
         return [(error_by_cid[each] or each) if isinstance(each, Cid) else each for each in named]
 
     async def get_many(self, cids: Sequence[Cid]) -> list[bytes | TheoryError]:
@@ -78,7 +87,7 @@ class BlobStore:
         """As `upload`, for those that outlive a block: whoever begins one discards it, whatever becomes of it."""
         if size_bytes is not None:
             self.refuse_large(size_bytes)
-        return Upload(await self._blobs.stage(), expected, size_bytes, self.max_blob_bytes)
+        return Upload(await self._blobs.stage(), self._leases, expected, size_bytes, self.max_blob_bytes)
 
     def refuse_large(self, size_bytes: int) -> None:
         """`Invalid` (`BLOB_TOO_LARGE`) for more than `max_blob_bytes`."""
@@ -86,8 +95,12 @@ class BlobStore:
             raise _too_large(self.max_blob_bytes)
 
     async def holds(self, cid: Cid) -> bool:
-        """Whether a blob is stored."""
-        return not await self._blobs.missing([cid])
+        """Whether a blob is stored; if it is, it may be relied on for a lease."""
+        return not await self.find_missing([cid])
+
+    def expire_time(self) -> datetime:
+        """Until when blobs may be relied on that are told to be stored from now on."""
+        return self._leases.expire_time()
 
     @asynccontextmanager
     async def reading(self, cid: Cid) -> AsyncIterator[BlobReader]:
@@ -121,8 +134,11 @@ class BlobStore:
 class Upload:
     """One blob on its way in."""
 
-    def __init__(self, staged: StagedBlob, expected: Cid | None, announced: int | None, max_bytes: int) -> None:
+    def __init__(
+        self, staged: StagedBlob, leases: Leases, expected: Cid | None, announced: int | None, max_bytes: int
+    ) -> None:
         self._staged = staged
+        self._leases = leases
         self._expected = expected
         self._announced = announced
         self._max_bytes = max_bytes
@@ -148,11 +164,16 @@ class Upload:
         await self._staged.write(chunk)
 
     async def commit(self) -> tuple[Cid, int]:
-        """Store what came; its CID and length. `Invalid` (`SIZE_MISMATCH`, `CID_MISMATCH`): nothing is kept."""
+        """Store what came; its CID and length. It may be relied on for a lease.
+
+        `Invalid` (`SIZE_MISMATCH`, `CID_MISMATCH`), `Unavailable` (`BLOB_CONDEMNED`): nothing is kept.
+        """
         cid, size = self._hasher.cid(), self._hasher.size_bytes
         if self._announced is not None and size != self._announced:
             raise _other_size(self._announced, size)
         _refuse_mismatch(self._expected, cid)
+        if await self._leases.claim([cid]):
+            raise condemned(cid)
         await self._staged.commit(cid)
         return cid, size
 

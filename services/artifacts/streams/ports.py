@@ -53,6 +53,10 @@ class StreamReader(Protocol):
         """The chunks themselves, by index."""
         ...
 
+    def dropped(self, world: str) -> bool:
+        """Whether the world is gone: no stream is made in it any more."""
+        ...
+
 
 class StreamTransaction(StreamReader, Protocol):
     """A `StreamReader` that also writes one stream. All of it is kept, or nothing."""
@@ -65,6 +69,10 @@ class StreamTransaction(StreamReader, Protocol):
         """Make the stream what `held` says, add chunks, and forget those below its `dropped_chunks`."""
         ...
 
+    def remove(self, key: StreamKey) -> None:
+        """Forget the stream and its chunks. Harmless where there is none."""
+        ...
+
     def record(self, events: Iterable[PlanEvent]) -> None:
         """Hand events to the ledger once this transaction is kept: at least once, in order."""
         ...
@@ -73,7 +81,8 @@ class StreamTransaction(StreamReader, Protocol):
 class StreamStore(Protocol):
     """The table of streams and their chunks.
 
-    Errors of both methods: `Unavailable` (`STORE_UNREACHABLE`), `Exhausted` (`DISK_FULL`), `Corrupt` (`STORE_CORRUPT`).
+    Errors of what is asked of it: `Unavailable` (`STORE_UNREACHABLE`), `Exhausted` (`DISK_FULL`), `Corrupt`
+    (`STORE_CORRUPT`).
     """
 
     @property
@@ -92,6 +101,10 @@ class StreamStore(Protocol):
         Steps for one stream run one after the other, in whatever process and on whatever thread. A step computes and
         returns plain values; it never waits, and it may run again before it is answered.
         """
+        ...
+
+    async def drop_world(self, world: str) -> None:
+        """Let no stream be made in this world from now on; those that are there stay until they are removed."""
         ...
 
     async def read(self, step: Callable[[StreamReader], _T]) -> _T:

@@ -20,7 +20,7 @@ OWN_IDS = "ledger/"
 Kinds: TypeAlias = tuple[str, ...]
 
 KINDS_BY_ROLE: Mapping[str, Kinds] = {
-    "artifacts": ("artifact.", "streams."),
+    "artifacts": ("artifact.", "streams.", "world."),
     "executor": ("plan.", "execution.", "memo."),
     "registry": ("registry.", "spec.", "snapshot."),
     "resources": ("scratch.",),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from services.artifacts.adapters.bindings.memory_retention import MemoryRetention
 from services.artifacts.ports import (
     BindingAdapter,
     BindingReader,
@@ -14,8 +15,6 @@ from services.artifacts.ports import (
     Fence,
     Hold,
     PathKey,
-    Pin,
-    PinKind,
     Probe,
 )
 from services.drivers.background import Background
@@ -35,18 +34,17 @@ async def open(url: str, clock: Clock) -> BindingAdapter:
     return MemoryBindings(clock)
 
 
-class MemoryTable:
+class MemoryTable(MemoryRetention):
     """The table itself, without an event loop: a `BindingTransaction` that is kept until `undo`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.events: list[PlanEvent] = []
         """What was recorded, in order."""
         self._holds: dict[PathKey, Hold] = {}
         self._order: list[PathKey] = []
         self._keys_by_owner: dict[str, set[PathKey]] = {}
         self._fences: dict[ExecutionId, Fence] = {}
-        self._pins_by_holder: dict[str, set[Pin]] = {}
-        self._journal: list[Callable[[], None]] = []
 
     def holds(self, keys: Collection[PathKey]) -> Mapping[PathKey, Hold]:
         return {key: hold for key in keys if (hold := self._holds.get(key)) is not None}
@@ -86,8 +84,24 @@ class MemoryTable:
         waiting = [fence for fence in self._fences.values() if fence.open and fence.time < before]
         return sorted(waiting, key=lambda fence: fence.time)[:limit]
 
-    def pinned(self, holder: str, cids: Collection[Cid]) -> set[Cid]:
-        return {pin.cid for pin in self._pins_by_holder.get(holder, ())} & set(cids)
+    def referenced(self, cids: Collection[Cid]) -> set[Cid]:
+        held = {hold.cid for hold in self._holds.values()} | {pin.cid for pin in self.pins}
+        return held.intersection(cids)
+
+    def reserver(self, world: str) -> ExecutionId | None:
+        open_there = (each for each in self._fences.values() if each.open and each.world and each.world.text == world)
+        return next((each.execution_id for each in open_there), None)
+
+    def drop_rows(self, world: str, limit: int) -> tuple[int, int]:
+        keys = [key for key in self._order if key.world == world][:limit]
+        for key in keys:
+            self._set(key, None)
+        pins = sorted(
+            (pin for pin in self.pins if pin.world == world), key=lambda pin: (pin.holder, pin.kind, pin.cid.text)
+        )
+        pins = pins[: limit - len(keys)]
+        self._put_pins(pins, kept=False)
+        return len(keys), len(pins)
 
     def bind(self, holds: Sequence[Hold]) -> None:
         for hold in holds:
@@ -105,15 +119,6 @@ class MemoryTable:
     def fence(self, fences: Sequence[Fence]) -> None:
         for fence in fences:
             self._remember(fence.execution_id, fence)
-
-    def pin(self, pins: Collection[Pin]) -> None:
-        for pin in pins:
-            self._set_pin(pin, kept=True)
-
-    def unpin(self, holders: Collection[str], kind: PinKind) -> None:
-        for holder in holders:
-            for pin in [pin for pin in self._pins_by_holder.get(holder, ()) if pin.kind is kind]:
-                self._set_pin(pin, kept=False)
 
     def record(self, events: Iterable[PlanEvent]) -> None:
         count = len(self.events)
@@ -145,17 +150,6 @@ class MemoryTable:
             insort(self._order, key)
         if hold.owner is not None:
             self._keys_by_owner.setdefault(hold.owner, set()).add(key)
-
-    def _set_pin(self, pin: Pin, *, kept: bool) -> None:
-        pins = self._pins_by_holder.setdefault(pin.holder, set())
-        before = pin in pins
-        self._journal.append(lambda: self._set_pin(pin, kept=before))
-        if kept:
-            pins.add(pin)
-        else:
-            pins.discard(pin)
-        if not pins:
-            del self._pins_by_holder[pin.holder]
 
     def _remember(self, execution_id: ExecutionId, fence: Fence | None) -> None:
         before = self._fences.pop(execution_id, None)

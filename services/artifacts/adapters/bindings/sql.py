@@ -1,4 +1,4 @@
-"""Paths in SQL: one row per path that is taken, one per execution that ever prepared, one per pinned blob.
+"""Paths in SQL: one row per path that is taken, one per execution that ever prepared.
 
 A path is a primary key, so the database itself lets it be taken once; bound and reserved paths share the table, so that
 one range of it answers what lies below a path. Questions are asked for a whole batch in one statement, whose parameter
@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, TextClause, text
 
+from services.artifacts.adapters.bindings import sql_retention
+from services.artifacts.adapters.bindings.sql_retention import RetentionRows
 from services.artifacts.ports import (
     BindingAdapter,
     BindingReader,
@@ -20,8 +22,6 @@ from services.artifacts.ports import (
     Fence,
     Hold,
     PathKey,
-    Pin,
-    PinKind,
     Probe,
 )
 from services.drivers import outbox
@@ -36,6 +36,7 @@ from theory.core.world_path import WorldName
 _T = TypeVar("_T")
 _METADATA = MetaData()
 outbox.add_to(_METADATA)
+sql_retention.add_to(_METADATA)
 
 _HOLD = Table(
     "hold",
@@ -66,18 +67,6 @@ _FENCE = Table(
 )
 Index("fence_in_doubt", _FENCE.c.time_us, sqlite_where=_FENCE.c.open)
 
-_PIN = Table(
-    "pin",
-    _METADATA,
-    Column("holder", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
-    Column("cid", Text, primary_key=True),
-    Column("world", Text, primary_key=True),
-    sqlite_with_rowid=False,
-)
-Index("pin_of_cid", _PIN.c.cid)
-Index("pin_of_world", _PIN.c.world)
-
 _HOLD_COLUMNS = "h.world, h.path, h.cid, h.size_bytes, h.content_type, h.time_us, h.owner"
 _FENCE_COLUMNS = "f.execution_id, f.plan_id, f.world, f.epoch, f.open, f.time_us"
 
@@ -104,9 +93,6 @@ ORDER BY h.path LIMIT :limit""")  # noqa: S608 - names of columns
 _IN_DOUBT = text(f"""
 SELECT {_FENCE_COLUMNS} FROM fence AS f WHERE f.open AND f.time_us < :before
 ORDER BY f.time_us LIMIT :limit""")  # noqa: S608 - names of columns
-_PINNED = text("""
-SELECT p.cid FROM pin AS p WHERE p.holder = :holder AND p.kind IN ('input', 'upload')
-AND p.cid IN (SELECT value FROM json_each(:asked))""")
 _BIND = text("""
 INSERT INTO hold (world, path, cid, size_bytes, content_type, time_us, owner)
 VALUES (:world, :path, :cid, :size_bytes, :content_type, :time_us, NULL)
@@ -122,12 +108,6 @@ VALUES (:execution_id, :plan_id, :world, :epoch, :open, :time_us)
 ON CONFLICT (execution_id) DO UPDATE SET plan_id = excluded.plan_id, world = excluded.world,
 epoch = excluded.epoch, open = excluded.open, time_us = excluded.time_us""")
 
-_PINS = text("""
-INSERT INTO pin (holder, kind, cid, world)
-SELECT json_extract(a.value, '$[0]'), json_extract(a.value, '$[1]'), json_extract(a.value, '$[2]'),
-json_extract(a.value, '$[3]') FROM json_each(:asked) AS a WHERE true ON CONFLICT DO NOTHING""")
-_UNPIN = text("DELETE FROM pin WHERE holder IN (SELECT value FROM json_each(:asked)) AND kind = :kind")
-
 
 async def open(url: str, clock: Clock) -> BindingAdapter:
     """`sqlite:///path`. What is answered is on the disk."""
@@ -135,11 +115,11 @@ async def open(url: str, clock: Clock) -> BindingAdapter:
     return SqlBindings(database, clock)
 
 
-class _Table:
+class _Table(RetentionRows):
     """A `BindingTransaction` on one connection; where that may only read, a `BindingReader`."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self.recorded = False
 
     def holds(self, keys: Collection[PathKey]) -> Mapping[PathKey, Hold]:
@@ -164,10 +144,6 @@ class _Table:
         asked = {"before": to_us(before), "limit": limit}
         return [_fence_of(row) for row in self._connection.execute(_IN_DOUBT, asked)]
 
-    def pinned(self, holder: str, cids: Collection[Cid]) -> set[Cid]:
-        asked = {"holder": holder, "asked": _json([cid.text for cid in cids])}
-        return {Cid(row[0]) for row in self._connection.execute(_PINNED, asked)} if cids else set()
-
     def bind(self, holds: Sequence[Hold]) -> None:
         self._connection.execute(_BIND, [_row_of(hold) for hold in holds])
 
@@ -190,12 +166,6 @@ class _Table:
             for each in fences
         ]
         self._connection.execute(_REMEMBER, rows)
-
-    def pin(self, pins: Collection[Pin]) -> None:
-        self._connection.execute(_PINS, {"asked": _json([(p.holder, p.kind, p.cid.text, p.world) for p in pins])})
-
-    def unpin(self, holders: Collection[str], kind: PinKind) -> None:
-        self._connection.execute(_UNPIN, {"asked": _json(list(holders)), "kind": kind.value})
 
     def record(self, events: Iterable[PlanEvent]) -> None:
         recorded = list(events)

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import count
@@ -21,6 +22,9 @@ _FEW = 4
 """Up to so many files are synced one by one; for more, syncing the whole file system is cheaper (measured)."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _STAGING = "staging"
+QUARANTINE = "quarantine"
+"""The folder of damaged blobs, called by their digits."""
+_DIGITS = re.compile(r"[0-9a-f]{64}").fullmatch
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
@@ -97,6 +101,34 @@ class BlobDirectory:
         except FileNotFoundError:
             return None
 
+    def scan(self, after: str, limit: int) -> list[tuple[str, int, float]]:
+        """Digits, length and time of change of the first `limit` blobs behind the digits `after`, in order."""
+        found: list[tuple[str, int, float]] = []
+        for first in range(int(after[:2] or "0", 16), 256):
+            behind = sorted(digits for digits in self._digits_in(f"{first:02x}") if digits > after)
+            for digits in behind:
+                if (seen := self._seen(digits)) is not None:
+                    found.append((digits, *seen))
+                if len(found) == limit:
+                    return found
+        return found
+
+    def delete(self, cid: Cid) -> None:
+        """Remove a blob. After a power cut it may be there again, as one that nobody needs."""
+        name = _name_of(cid)
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._root)
+        self._unsynced.discard(name)
+
+    def quarantine(self, cid: Cid) -> None:
+        """Move a blob out of the way; in place of what lay there under its name."""
+        with suppress(FileExistsError):
+            os.mkdir(QUARANTINE, 0o700, dir_fd=self._root)
+        name = _name_of(cid)
+        with suppress(FileNotFoundError):
+            os.rename(name, f"{QUARANTINE}/{cid.hex}", src_dir_fd=self._root, dst_dir_fd=self._root)
+        self._sync_names([name])
+
     def draft(self) -> Draft:
         """A new file to write."""
         if self._unnamed:
@@ -143,6 +175,21 @@ class BlobDirectory:
             if descriptor >= 0:
                 os.close(descriptor)
         self._proc = self._root = -1
+
+    def _digits_in(self, directory: str) -> list[str]:
+        descriptor = os.open(directory, _DIRECTORY, dir_fd=self._root)
+        try:
+            with os.scandir(descriptor) as entries:
+                return [digits for each in entries if _DIGITS(digits := directory + each.name)]
+        finally:
+            os.close(descriptor)
+
+    def _seen(self, digits: str) -> tuple[int, float] | None:
+        try:
+            found = os.stat(f"{digits[:2]}/{digits[2:]}", dir_fd=self._root)
+        except FileNotFoundError:
+            return None
+        return found.st_size, found.st_mtime
 
     def _link(self, draft: Draft, name: str) -> None:
         with suppress(FileExistsError):

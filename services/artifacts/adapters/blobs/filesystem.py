@@ -5,12 +5,13 @@ import os
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from services.artifacts.adapters.blobs.directory import BlobDirectory, Draft, translated
-from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, Unread
+from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, StoredBlob, Unread
 from theory.core.cid import Cid
 from theory.core.errors import Invalid, TheoryError, Unavailable, shown
 
@@ -42,6 +43,7 @@ class FilesystemBlobs:
 
     kind = "filesystem"
     durable = True
+    exclusive = True
 
     def __init__(self, directory: BlobDirectory) -> None:
         self._directory = directory
@@ -86,6 +88,23 @@ class FilesystemBlobs:
             await reader.close()
             raise
         return reader if found else None
+
+    async def scan(self, after: Cid | None, limit: int) -> list[StoredBlob]:
+        found = await _run(self._reads, self._directory.scan, after.hex if after else "", limit)
+        return [
+            StoredBlob(Cid.parse(f"b3:{digits}"), size, datetime.fromtimestamp(changed, UTC))
+            for digits, size, changed in found
+        ]
+
+    async def delete(self, cids: Collection[Cid]) -> None:
+        def delete() -> None:
+            for cid in cids:
+                self._directory.delete(cid)
+
+        await _run(self._writes, delete)
+
+    async def quarantine(self, cid: Cid) -> None:
+        await _run(self._writes, self._directory.quarantine, cid)
 
     async def close(self) -> None:
         while self._putting is not None:

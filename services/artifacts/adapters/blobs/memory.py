@@ -1,10 +1,15 @@
 """Bytes in the memory of this process: gone with it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 
-from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, Unread
+from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, StoredBlob, Unread
 from theory.core.cid import Cid
+from theory.core.clock import Clock, SystemClock
 from theory.core.errors import TheoryError
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""The time of what a test put into `data_by_cid` itself."""
 
 
 async def open(url: str) -> BlobAdapter:
@@ -17,9 +22,14 @@ class MemoryBlobs:
 
     kind = "memory"
     durable = False
+    exclusive = True
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self.data_by_cid: dict[Cid, bytes] = {}
+        self.quarantined: dict[Cid, bytes] = {}
+        """What was moved out of the way."""
+        self._clock = clock or SystemClock()
+        self._time_by_cid: dict[Cid, datetime] = {}
 
     def sizes(self, cids: Collection[Cid]) -> Mapping[Cid, int]:
         return {cid: len(data) for cid in cids if (data := self.data_by_cid.get(cid)) is not None}
@@ -32,7 +42,7 @@ class MemoryBlobs:
 
     async def put_many(self, blobs: Sequence[tuple[Cid, bytes]]) -> list[TheoryError | None]:
         for cid, data in blobs:
-            self.data_by_cid.setdefault(cid, data)
+            self._keep(cid, data)
         return [None] * len(blobs)
 
     async def read_many(
@@ -52,26 +62,43 @@ class MemoryBlobs:
         return answers
 
     async def stage(self) -> StagedBlob:
-        return _Staged(self.data_by_cid)
+        return _Staged(self._keep)
 
     async def open(self, cid: Cid) -> BlobReader | None:
         data = self.data_by_cid.get(cid)
         return None if data is None else _Reader(data)
 
+    async def scan(self, after: Cid | None, limit: int) -> list[StoredBlob]:
+        behind = sorted((cid for cid in self.data_by_cid if after is None or cid.text > after.text), key=str)[:limit]
+        return [StoredBlob(cid, len(self.data_by_cid[cid]), self._time_by_cid.get(cid, _LONG_AGO)) for cid in behind]
+
+    async def delete(self, cids: Collection[Cid]) -> None:
+        for cid in cids:
+            self.data_by_cid.pop(cid, None)
+
+    async def quarantine(self, cid: Cid) -> None:
+        if (data := self.data_by_cid.pop(cid, None)) is not None:
+            self.quarantined[cid] = data
+
     async def close(self) -> None:
         self.data_by_cid.clear()
 
+    def _keep(self, cid: Cid, data: bytes) -> None:
+        if cid not in self.data_by_cid:
+            self.data_by_cid[cid] = data
+            self._time_by_cid[cid] = self._clock.now()
+
 
 class _Staged:
-    def __init__(self, data_by_cid: dict[Cid, bytes]) -> None:
-        self._data_by_cid = data_by_cid
+    def __init__(self, keep: Callable[[Cid, bytes], None]) -> None:
+        self._keep = keep
         self._data = bytearray()
 
     async def write(self, chunk: bytes) -> None:
         self._data += chunk
 
     async def commit(self, cid: Cid) -> None:
-        self._data_by_cid.setdefault(cid, bytes(self._data))
+        self._keep(cid, bytes(self._data))
 
     async def discard(self) -> None:
         self._data.clear()

@@ -30,6 +30,7 @@ class MemoryTable:
         self._held: dict[StreamKey, Held] = {}
         self._chunks: dict[StreamKey, list[Chunk]] = {}
         self._later: list[Callable[[], None]] = []
+        self.dropped_worlds: set[str] = set()
 
     def held(self, keys: Collection[StreamKey]) -> Mapping[StreamKey, Held]:
         return {key: self._held[key] for key in keys if key in self._held}
@@ -50,12 +51,18 @@ class MemoryTable:
         start = bisect_right(kept, from_idx - 1, key=lambda each: each.idx)
         return kept[start : start + limit]
 
+    def dropped(self, world: str) -> bool:
+        return world in self.dropped_worlds
+
     def shadowing(self, key: StreamKey) -> str | None:
         others = (each.series for each in sorted(self._held) if each.world == key.world)
         return next((each for each in others if f"{key.series}/".startswith(f"{each}/") or _below(each, key)), None)
 
     def keep(self, held: Held, added: Sequence[Chunk]) -> None:
         self._later.append(lambda: self._keep(held, added))
+
+    def remove(self, key: StreamKey) -> None:
+        self._later.append(lambda: self._remove(key))
 
     def record(self, events: Iterable[PlanEvent]) -> None:
         recorded = list(events)
@@ -70,6 +77,10 @@ class MemoryTable:
     def undo(self) -> None:
         """Take it back."""
         self._later.clear()
+
+    def _remove(self, key: StreamKey) -> None:
+        self._held.pop(key, None)
+        self._chunks.pop(key, None)
 
     def _keep(self, held: Held, added: Sequence[Chunk]) -> None:
         stream = held.stream
@@ -100,6 +111,9 @@ class MemoryStreams:
         self.table.commit()
         self._hand_over()
         return result
+
+    async def drop_world(self, world: str) -> None:
+        self.table.dropped_worlds.add(world)
 
     async def read(self, step: Callable[[StreamReader], _T]) -> _T:
         return step(self.table)

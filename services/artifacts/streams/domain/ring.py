@@ -10,7 +10,7 @@ from services.artifacts.streams.ports import Held, StreamKey, StreamReader, Stre
 from theory.core.chain import NewEvent, system_chain
 from theory.core.cid import Cid
 from theory.core.clock import rfc3339
-from theory.core.errors import AlreadyExists, Conflict
+from theory.core.errors import AlreadyExists, Conflict, NotFound
 from theory.core.ids import PlanId
 from theory.core.jcs import JSON
 from theory.core.ledger import PlanEvent
@@ -42,7 +42,7 @@ class Append:
 def append(table: StreamTransaction, asked: Append, *, now: datetime) -> AppendedChunks:
     """Add the chunks and drop the oldest beyond the stream's limits; record each that is sampled. All or nothing.
 
-    `AlreadyExists` (`STREAM_TAKEN`, `PATH_SHADOWED`); `Conflict` (`STREAM_IDX_CONFLICT`).
+    `NotFound` (`WORLD_DROPPED`); `AlreadyExists` (`STREAM_TAKEN`, `PATH_SHADOWED`); `Conflict` (`STREAM_IDX_CONFLICT`).
     """
     held = table.held([asked.key]).get(asked.key)
     stream = _made(table, asked, now) if held is None else held.stream
@@ -88,7 +88,15 @@ def _made(table: StreamTransaction, asked: Append, now: datetime) -> Stream:
     if other := table.shadowing(asked.key):
         message = "a stream lies neither above nor below another one"
         raise AlreadyExists("PATH_SHADOWED", message, path=asked.series.text, other=other)
+    # A world that is dropped loses its streams: an append to one of them comes here as well.
+    if table.dropped(asked.world.text):
+        raise world_dropped(asked.world.text)
     return Stream(asked.world, asked.series, StreamLimits(**asked.limits.given()), 0, 0, 0, now, now)
+
+
+def world_dropped(world: str) -> NotFound:
+    """What whoever looks for a stream is told in a world that is gone."""
+    return NotFound("WORLD_DROPPED", "the world was dropped: nothing of it is there, nor will be", world=world)
 
 
 def _require_limits(stream: Stream, asked: AskedLimits) -> None:

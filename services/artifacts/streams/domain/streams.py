@@ -29,6 +29,8 @@ from theory.core.world_path import PathPrefix, WorldName, WorldPath
 _ANSWERED_WITHIN_S = 0.25
 """What a waiting reader leaves of its call's time for the answer."""
 
+_DROPPED_AT_ONCE = 100
+
 
 class Streams:
     """`theory.core.stream.StreamAdapter` for anyone, in words that are checked."""
@@ -91,19 +93,42 @@ class Streams:
         patience_s = wait_s if time_left_s is None else min(wait_s, time_left_s - _ANSWERED_WITHIN_S)
         found = await self._waiting.until(key, patience_s, look, _again_s)
         if found is None:
-            raise _unknown(key)
+            raise _unknown(key, gone=await self._store.read(lambda table: table.dropped(key.world)))
         return _verified(key, found)
 
     async def status_many(self, world: WorldName, series: Sequence[WorldPath]) -> list[Stream | TheoryError]:
-        """The counters of each stream; `NotFound` (`STREAM_UNKNOWN`) per item."""
+        """The counters of each stream; `NotFound` (`STREAM_UNKNOWN`, `WORLD_DROPPED`) per item."""
         keys = [StreamKey(world.text, each.text) for each in series]
-        held = await self._store.read(lambda table: table.held(set(keys)))
-        return [held[key].stream if key in held else _unknown(key) for key in keys]
+        held, gone = await self._store.read(lambda table: (table.held(set(keys)), table.dropped(world.text)))
+        return [held[key].stream if key in held else _unknown(key, gone=gone) for key in keys]
 
     async def page(self, world: WorldName, prefix: PathPrefix | None, *, after: str, limit: int) -> list[Stream]:
-        """The first `limit` streams below `prefix` whose series lie behind `after`, by the bytes of the series."""
+        """The first `limit` streams below `prefix` whose series lie behind `after`, by the bytes of the series.
+
+        `NotFound` (`WORLD_DROPPED`).
+        """
         below = "" if prefix is None else prefix.text
-        return await self._store.read(lambda table: table.page(world.text, below, after, limit))
+
+        def look(table: StreamReader) -> list[Stream]:
+            if table.dropped(world.text):
+                raise ring.world_dropped(world.text)
+            return table.page(world.text, below, after, limit)
+
+        return await self._store.read(look)
+
+    async def drop(self, world: WorldName) -> int:
+        """Remove all streams of a world, for ever, one by one; how many that were. To be repeated where it failed."""
+        await self._store.drop_world(world.text)
+        removed = 0
+        while found := await self._store.read(lambda table: table.page(world.text, "", "", _DROPPED_AT_ONCE)):
+            for stream in found:
+                await self._remove(StreamKey(world.text, stream.series.text))
+            removed += len(found)
+        return removed
+
+    async def _remove(self, key: StreamKey) -> None:
+        await self._store.write(key, lambda table: table.remove(key))
+        self._waiting.wake(key)
 
 
 def _require_batch(chunks: Sequence[bytes]) -> None:
@@ -150,5 +175,7 @@ def _corrupt(key: StreamKey, chunk: Chunk) -> Corrupt:
     return Corrupt("CHUNK_CORRUPT", "a stored chunk no longer has its CID: read on behind it", **place)
 
 
-def _unknown(key: StreamKey) -> NotFound:
+def _unknown(key: StreamKey, *, gone: bool) -> NotFound:
+    if gone:
+        return ring.world_dropped(key.world)
     return NotFound("STREAM_UNKNOWN", "nothing was appended to this series", series=key.series, world=key.world)

@@ -140,6 +140,18 @@ class Bucket:
         """Remove an object. Harmless where there is none."""
         await self.write(lambda: self.raw.delete_object(Bucket=self.name, Key=self.full(key)))
 
+    async def listed(self, below: str, after: str, limit: int) -> list[tuple[str, int, datetime]]:
+        """Key, length and time of the first `limit` objects below a folder behind a key, in order."""
+
+        def look() -> list[tuple[str, int, datetime]]:
+            answer = self.raw.list_objects_v2(
+                Bucket=self.name, Prefix=self.prefix + below, StartAfter=self.full(after), MaxKeys=min(limit, 1_000)
+            )
+            found = answer.get("Contents", [])
+            return [(each["Key"].removeprefix(self.prefix), each["Size"], each["LastModified"]) for each in found]
+
+        return await self.read(look)
+
     async def older(self, below: str, than: datetime) -> list[str]:
         """The keys below a folder whose objects were made before that time."""
 

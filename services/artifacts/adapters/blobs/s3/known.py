@@ -34,6 +34,12 @@ class KnownSizes:
             while len(self._seen) > self._limit:
                 self._seen.popitem(last=False)
 
+    def forget(self, cids: Collection[Cid]) -> None:
+        """These are gone."""
+        with self._lock:
+            for cid in cids:
+                self._seen.pop(cid, None)
+
     def sizes(self, cids: Collection[Cid], *, for_s: float = 0) -> Mapping[Cid, int]:
         """The sizes of those that are known, and will be for that long."""
         at = self._clock.monotonic() + for_s

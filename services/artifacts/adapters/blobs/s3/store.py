@@ -1,6 +1,7 @@
 """Bytes in a bucket: durable once acknowledged, shared by all services that name it."""
 
 import asyncio
+import re
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from services.artifacts.adapters.blobs.s3.promotion import promote
 from services.artifacts.adapters.blobs.s3.reader import Reader
 from services.artifacts.adapters.blobs.s3.staging import STAGING, Staged
 from services.artifacts.adapters.blobs.s3.sweep import Sweep
-from services.artifacts.ports import BlobReader, StagedBlob, Unread
+from services.artifacts.ports import BlobReader, StagedBlob, StoredBlob, Unread
 from services.drivers.background import Background
 from theory.core.cid import Cid
 from theory.core.clock import Clock
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 BLOBS = "cas/b3/"
 """The folder of what has a CID."""
+QUARANTINE = "quarantine/"
+"""The folder of damaged blobs, called by their digits."""
+_DIGITS = re.compile(r"([0-9a-f]{2})/([0-9a-f]{62})").fullmatch
 _WINDOW = 16
 """How many blobs of one answer are read at a time."""
 _ASK_FIRST_BYTES = 64 * 1024
@@ -31,10 +35,15 @@ _TRIES = 4
 
 
 class S3Blobs:
-    """Objects named by their CIDs. No object is ever written again, and none is removed once it has such a name."""
+    """Objects named by their CIDs. No object is ever written again; `delete` and `quarantine` alone take a name away.
+
+    Other replicas may believe in a blob for `TRUST_S` after it went. Nobody relies on that: the rules ask the table of
+    marks before they ask the store, and a blob has been marked for longer than that before it goes.
+    """
 
     kind = "s3"
     durable = True
+    exclusive = False
 
     def __init__(self, bucket: Bucket, *, clock: Clock, ids: IdSource) -> None:
         self._bucket = bucket
@@ -86,6 +95,36 @@ class S3Blobs:
     async def open(self, cid: Cid) -> BlobReader | None:
         size = await self._bucket.size_of(_key_of(cid))
         return None if size is None else Reader(self._bucket, _key_of(cid), size)
+
+    async def scan(self, after: Cid | None, limit: int) -> list[StoredBlob]:
+        behind = _key_of(after) if after else BLOBS
+        while listed := await self._bucket.listed(BLOBS, behind, limit):
+            named = [(_cid_of(key), size, time) for key, size, time in listed]
+            if found := [StoredBlob(cid, size, time) for cid, size, time in named if cid is not None]:
+                return found
+            behind = listed[-1][0]  # strangers lie there
+        return []
+
+    async def delete(self, cids: Collection[Cid]) -> None:
+        self._known.forget(cids)
+        # Each of them to its end, also where another one fails: the caller may let the names be put again then.
+        ended = await asyncio.gather(
+            *(self._bucket.delete(_key_of(cid)) for cid in cids),
+            return_exceptions=True,
+        )
+        for error in ended:
+            if error is not None:
+                raise error
+
+    async def quarantine(self, cid: Cid) -> None:
+        key, aside = _key_of(cid), f"{QUARANTINE}{cid.hex}"
+        size = await self._bucket.size_of(key)
+        if size:
+            await promote(self._bucket, self._multipart, key, size, aside)
+        elif size == 0:
+            await self._bucket.put_new(aside, b"")
+        await self._bucket.delete(key)
+        self._known.forget([cid])
 
     async def close(self) -> None:
         await self._sweep.close()
@@ -139,6 +178,11 @@ class S3Blobs:
 def _key_of(cid: Cid) -> str:
     digits = cid.hex
     return f"{BLOBS}{digits[:2]}/{digits[2:]}"
+
+
+def _cid_of(key: str) -> Cid | None:
+    found = _DIGITS(key.removeprefix(BLOBS))
+    return None if found is None else Cid.parse(f"b3:{found[1]}{found[2]}")
 
 
 async def _all(work: Iterable[Coroutine[object, object, T]]) -> list[T]:

@@ -46,6 +46,10 @@ class SqlStreams:
             self._pump.poke()
         return result
 
+    async def drop_world(self, world: str) -> None:
+        # With the lock of those who make streams: one is made before this is said, and found, or not at all.
+        await self._database.write(lambda each: StreamRows(each).drop_world(world), locks=[f"streams {world}"])
+
     async def read(self, step: Callable[[StreamReader], _T]) -> _T:
         return await self._database.read(lambda connection: step(StreamRows(connection)))
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from services.artifacts.streams.adapters.sql.schema import CHUNK, STREAM
+from services.artifacts.streams.adapters.sql.schema import CHUNK, DROPPED, STREAM
 from services.artifacts.streams.ports import Held, StreamKey
 from services.drivers import outbox
 from services.drivers.moments import from_us, to_us
 from services.drivers.sql.statement import Rows, Statement, among
+from services.drivers.sql.words import insert_new
 from theory.core.cid import Cid
 from theory.core.ledger import PlanEvent
 from theory.core.stream import Chunk, Stream, StreamLimits
@@ -49,6 +50,11 @@ _CHUNKS = _kept(CHUNK.c.idx, CHUNK.c.cid, CHUNK.c.data, CHUNK.c.append_us)
 _ADD_CHUNKS = Rows(insert(CHUNK))
 _DROP = Statement(delete(CHUNK).where(CHUNK.c.stream == bindparam("of_stream"), CHUNK.c.idx < bindparam("below")))
 
+_DROPPED = Statement(select(DROPPED.c.world).where(DROPPED.c.world == bindparam("of_world")))
+_DROP_WORLD = Statement(insert_new(DROPPED))
+_REMOVE_CHUNKS = Statement(delete(CHUNK).where(CHUNK.c.stream == bindparam("of_stream")))
+_REMOVE = Statement(delete(STREAM).where(_IN_WORLD, STREAM.c.series == bindparam("of_series")))
+
 
 class UnlockedWorld(Exception):
     """A stream is about to be made by a transaction that does not keep others from making one beside it."""
@@ -85,6 +91,9 @@ class StreamRows:
         rows = self._kept(_CHUNKS, key, from_idx, limit)
         return [Chunk(idx, Cid(cid), data, from_us(append_us)) for idx, cid, data, append_us in rows]
 
+    def dropped(self, world: str) -> bool:
+        return _DROPPED.scalar(self._connection, of_world=world) is not None
+
     def shadowing(self, key: StreamKey) -> str | None:
         if not self._world_locked:
             raise UnlockedWorld
@@ -106,6 +115,16 @@ class StreamRows:
             self._connection,
             [(number, each.idx, each.cid.text, len(each.data), to_us(each.append_time), each.data) for each in added],
         )
+
+    def remove(self, key: StreamKey) -> None:
+        named = {"of_world": key.world, "of_series": key.series}
+        if (number := _NUMBER.scalar(self._connection, **named)) is not None:
+            _REMOVE_CHUNKS.run(self._connection, of_stream=number)
+            _REMOVE.run(self._connection, **named)
+
+    def drop_world(self, world: str) -> None:
+        """Remember that no stream is to be made in a world."""
+        _DROP_WORLD.run(self._connection, world=world)
 
     def record(self, events: Iterable[PlanEvent]) -> None:
         recorded = list(events)

@@ -41,3 +41,5 @@ CHUNK = Table(
     # Behind what is asked for without it: SQLite need not read the pages of long bytes.
     Column("data", LargeBinary, nullable=False),
 )
+
+DROPPED = Table("stream_dropped_world", METADATA, Column("world", Text, primary_key=True))

@@ -9,6 +9,7 @@ from services.artifacts.adapters.blobs.memory import MemoryBlobs
 from services.artifacts.domain.artifacts import Artifacts, NewArtifact
 from services.artifacts.domain.bindings import Written
 from services.artifacts.domain.store import BlobStore, NewBlob
+from tests.leases import leases_of
 from theory.core.artifact import Artifact, Output
 from theory.core.binding import Preparation
 from theory.core.cid import Cid
@@ -28,8 +29,13 @@ def blobs() -> MemoryBlobs:
 
 @pytest.fixture
 def artifacts(blobs: MemoryBlobs) -> Artifacts:
-    clock = FakeClock()
-    return Artifacts(BlobStore(blobs, max_blob_bytes=1 << 20), blobs, MemoryBindings(clock), clock)
+    return artifacts_of(blobs, FakeClock())
+
+
+def artifacts_of(blobs: MemoryBlobs, clock: FakeClock) -> Artifacts:
+    table = MemoryBindings(clock)
+    leases = leases_of(blobs, table, clock)
+    return Artifacts(BlobStore(blobs, leases, max_blob_bytes=1 << 20), blobs, leases, table, clock)
 
 
 def new(path: str, source: bytes | Cid) -> NewArtifact:
@@ -75,7 +81,7 @@ class FarBlobs(MemoryBlobs):
 
 async def test_a_store_that_has_to_be_asked_is_asked_before_paths_are_bound_or_reserved() -> None:
     blobs, clock = FarBlobs(), FakeClock()
-    artifacts = Artifacts(BlobStore(blobs, max_blob_bytes=1 << 20), blobs, MemoryBindings(clock), clock)
+    artifacts = artifacts_of(blobs, clock)
     blobs.data_by_cid[ONE] = b"one"
     output = Output(WorldPath("/artifacts/a"), ONE, 3)
     assert await artifacts.prepare_many([Preparation(W, PlanId("p"), ExecutionId("x"), 1, (output,))]) == [None]

@@ -11,6 +11,7 @@ from services.artifacts.domain.artifacts import Artifacts, NewArtifact
 from services.artifacts.domain.grants import GrantKey
 from services.artifacts.domain.presigning import Presigning
 from services.artifacts.domain.store import BlobStore, NewBlob
+from tests.leases import leases_of
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
 from theory.core.errors import Invalid, NotFound, TheoryError
@@ -63,10 +64,12 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 async def presigning(blobs: MemoryBlobs, bucket: Bucket, clock: FakeClock) -> Presigning:
-    store = BlobStore(blobs, max_blob_bytes=100)
-    artifacts = Artifacts(store, blobs, MemoryBindings(clock), clock)
+    table = MemoryBindings(clock)
+    leases = leases_of(blobs, table, clock)
+    store = BlobStore(blobs, leases, max_blob_bytes=100)
+    artifacts = Artifacts(store, blobs, leases, table, clock)
     await artifacts.put_many(W, None, [NewArtifact(PATH, NewBlob(b"one"), "text/plain")])
-    return Presigning(store, blobs, artifacts, bucket, key=GrantKey(b"k" * 32), clock=clock, ids=SequenceIds())
+    return Presigning(store, blobs, leases, artifacts, bucket, key=GrantKey(b"k" * 32), clock=clock, ids=SequenceIds())
 
 
 async def ask(presigning: Presigning, *items: PresignItem | TheoryError) -> Sequence[PresignedRequest | TheoryError]:

@@ -5,6 +5,7 @@ import pytest
 from services.artifacts.adapters.blobs.memory import MemoryBlobs
 from services.artifacts.domain.limits import CHUNK_BYTES, MAX_BATCH_BYTES, MAX_INLINE_BYTES
 from services.artifacts.domain.store import BlobStore, NewBlob, compute_cid
+from tests.leases import leases_of
 from theory.core.cid import Cid
 from theory.core.errors import Corrupt, Exhausted, Invalid, NotFound, OutOfRange, TheoryError
 
@@ -19,7 +20,7 @@ def blobs() -> MemoryBlobs:
 
 @pytest.fixture
 def store(blobs: MemoryBlobs) -> BlobStore:
-    return BlobStore(blobs, max_blob_bytes=4 * MAX_INLINE_BYTES)
+    return BlobStore(blobs, leases_of(blobs), max_blob_bytes=4 * MAX_INLINE_BYTES)
 
 
 def reasons(answers: list[Cid | TheoryError] | list[bytes | TheoryError]) -> list[str]:

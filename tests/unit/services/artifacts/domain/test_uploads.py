@@ -10,6 +10,7 @@ from services.artifacts.adapters.blobs.memory import MemoryBlobs
 from services.artifacts.domain.grants import Ticket
 from services.artifacts.domain.store import BlobStore
 from services.artifacts.domain.uploads import Uploads
+from tests.leases import leases_of
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
 from theory.core.errors import AlreadyExists, Conflict, Exhausted, Invalid
@@ -35,7 +36,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def uploads(blobs: MemoryBlobs, clock: FakeClock) -> Uploads:
-    return Uploads(BlobStore(blobs, max_blob_bytes=100), clock, most=2)
+    return Uploads(BlobStore(blobs, leases_of(blobs), max_blob_bytes=100), clock, most=2)
 
 
 @pytest.fixture
