@@ -4,7 +4,7 @@ import types
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from typing import Any
 
-Work = Coroutine[Any, Any, None]
+Work = Coroutine[Any, Any, object]
 Start = Callable[[], Mapping[str, Work]]
 """Makes everything anew: the coroutines of one run, by name."""
 

@@ -290,7 +290,7 @@ async def _lets_put_first(self: Collector, *, only_left: bool) -> None:
 
 def _explore_all() -> None:
     for first in FIRST.values():
-        Explored(marked=True, collector=Model.collects, client=lambda model, first=first: first(model, Model.binds))
+        Explored(marked=True, collector=Model.collects, client=partial(first, then=Model.binds))
     Explored(marked=True, collector=Model.collects, client=Model.binds)
     looks = partial(Model.collects, looks=True)
     Explored(marked=False, collector=looks, time=Model.time, client=Model.binds)

@@ -51,6 +51,7 @@ _HINT_BY_REASON: Mapping[str, str] = {
     "PLAN_UNKNOWN": "'theory plan ls' lists the plans",
     "EXECUTION_UNKNOWN": "'theory plan executions PLAN' lists the executions of a plan",
     "ARTIFACT_UNKNOWN": "'theory artifacts ls WORLD' lists what is there",
+    "WORLD_BUSY": "'theory plan ls' tells what is running; cancel it, or wait",
     "SPEC_UNKNOWN": "'theory registry ls' lists what is published; 'theory registry apply DIR' publishes yours",
     "PROCESSOR_UNKNOWN": "'theory registry ls tools' lists the processors",
     "REF_TAKEN": "a published document never changes: give yours the next version",

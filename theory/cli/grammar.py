@@ -154,6 +154,27 @@ def _artifacts(parser: argparse.ArgumentParser) -> None:
     noun.verb("cat", "print the bytes of one file", world, ("PATH", ""))
     noun.verb("stat", "describe files", world).add_argument("paths", metavar="PATH", nargs="+")
     _whole_worlds(noun)
+    _retention(noun)
+
+
+def _retention(noun: _Noun) -> None:
+    gc = noun.verb("gc", "collect stored bytes that nothing refers to")
+    gc.add_argument("--dry-run", action="store_true", help="only count")
+    gc.description = """\
+Deletes the bytes that were marked a lease ago, and marks those that are old and that no path, reservation or pin
+refers to. The service does the same by itself, once per period: see its settings."""
+    drop = noun.verb("drop", "drop a world, for ever", ("WORLD", _WORLD))
+    drop.add_argument("--yes", action="store_true", help="needed: nothing of it comes back, nor can its name be used")
+    drop.description = """\
+Removes every file and stream of a world. Bytes that nothing else refers to are collected later. Refused while an
+execution has reserved paths in it."""
+    scrub = noun.verb("scrub", "read all stored bytes, and put aside what is damaged")
+    scrub.description = """\
+Computes the CID of every stored blob. One that is damaged is put into quarantine, and is missing from then on:
+whoever has its bytes heals it by putting them again."""
+    scrub.epilog = EXIT_CODES
+    for parser, name in ((gc, "gc"), (drop, "drop"), (scrub, "scrub")):
+        parser.set_defaults(run=f"retention.{name}")
 
 
 def _whole_worlds(noun: _Noun) -> None:
@@ -387,7 +408,7 @@ GROUPS: Mapping[str, Mapping[str, Verb]] = {
         "plan": Verb("list plans; show one, its executions, and why each ran", _plan),
     },
     "results": {
-        "artifacts": Verb("list, read, write, compare and check files of a world", _artifacts),
+        "artifacts": Verb("list, read, write, compare, check and drop files of a world", _artifacts),
         "streams": Verb("append to, read and describe live series of a world", _streams),
         "ledger": Verb("follow and show events, chains and receipts", _ledger),
         "verify": Verb("recompute chains, receipts and contents", _verify),

@@ -17,6 +17,7 @@ from theory.sdk.ledger import LedgerClient
 from theory.sdk.log import CheckpointMemory, LogClient
 from theory.sdk.queue import QueueClient
 from theory.sdk.registry import RegistryClient
+from theory.sdk.retention import RetentionClient
 from theory.sdk.secrets import SecretsClient
 from theory.sdk.streams import StreamsClient
 from theory.sdk.volumes import VolumesClient
@@ -93,6 +94,11 @@ class Theory:
     def streams(self) -> StreamsClient:
         """Live series of worlds."""
         return StreamsClient(self.channel("artifacts"))
+
+    @cached_property
+    def retention(self) -> RetentionClient:
+        """What leaves the artifact store: garbage, worlds, damaged bytes."""
+        return RetentionClient(self.channel("artifacts"))
 
     @cached_property
     def kv(self) -> KVClient:

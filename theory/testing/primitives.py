@@ -19,7 +19,7 @@ MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
     ),
     "secret": ("secrets",),
     "volume": ("volumes",),
-    "artifacts": ("blobs", "presign", "artifacts", "bindings"),
+    "artifacts": ("blobs", "presign", "artifacts", "bindings", "retention"),
     "streams": ("streams", "streams_ring", "streams_input", "streams_events"),
     "ledger": ("ledger", "ledger_log", "budget", "settlement"),
     "registry": ("registry", "snapshot"),

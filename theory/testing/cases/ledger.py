@@ -170,7 +170,7 @@ async def only_services_append(target: Target) -> None:
 async def a_service_emits_its_own_kinds_only(target: Target) -> None:
     """Each service appends the kinds it owns, and no other (I-54)."""
     own = {
-        Role.ARTIFACTS: ("artifact.written", "streams.sampled"),
+        Role.ARTIFACTS: ("artifact.written", "streams.sampled", "world.dropped"),
         Role.EXECUTOR: ("plan.submitted", "execution.started", "memo.hit"),
         Role.REGISTRY: ("spec.published", "snapshot.created"),
         Role.RESOURCES: ("scratch.kv.changed", "scratch.queue.published", "scratch.queue.deadletter"),
