@@ -240,10 +240,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._key and self.command == "GET":
             found = [
                 _xml("Contents", Key=key, LastModified=_stamp(each.time), Size=str(len(each.data)))
-                for key, each in store.objects.items()
-                if key.startswith(self._asked["prefix"])
+                for key, each in sorted(store.objects.items())
+                if key.startswith(self._asked["prefix"]) and key > self._asked.get("start-after", "")
             ]
-            return _listing("ListBucketResult", found)
+            return _listing("ListBucketResult", found[: int(self._asked.get("max-keys", "1000"))])
         if not self._key:
             return HTTPStatus.OK, {}, b""
         data = store.object(self._key)

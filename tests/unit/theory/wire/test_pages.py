@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from theory.api.artifacts.v1 import artifacts_pb2
+from theory.api.artifacts.v1 import artifacts_pb2, retention_pb2
 from theory.api.ledger.v1 import ledger_pb2
 from theory.core.errors import Invalid
-from theory.wire.pages import Page, decode_token, encode_token, page_size
+from theory.wire.pages import Page, Position, decode_token, encode_token, page_size
 
 
 def _list(**fields: Any) -> artifacts_pb2.ListArtifactsRequest:
@@ -70,3 +70,12 @@ def test_every_changed_character_is_noticed() -> None:
             continue  # its last bits may be padding
         with pytest.raises(Invalid):
             decode_token(changed, b"query")
+
+
+def test_a_position_comes_back_for_the_same_work_only() -> None:
+    counting, deleting = retention_pb2.CollectGarbageRequest(dry_run=True), retention_pb2.CollectGarbageRequest()
+    assert Position.of(counting).after is None
+    counting.page_token = deleting.page_token = Position.of(counting).token("here")
+    assert Position.of(counting).after == "here"
+    with pytest.raises(Invalid):
+        Position.of(deleting)

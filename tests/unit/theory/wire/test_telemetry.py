@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from theory.core.secret import Secret
-from theory.wire.telemetry import CallMetrics, Durations, JsonFormatter, configure_logging, log
+from theory.wire.telemetry import CallMetrics, Counters, Durations, JsonFormatter, configure_logging, log
 
 
 def _line(record: logging.LogRecord) -> dict[str, Any]:
@@ -85,3 +85,13 @@ def test_metrics_have_the_names_that_grpc_gives_them() -> None:
     assert 'grpc_server_call_started_total{grpc_method="a.B/C"} 2.0' in text
     assert 'grpc_server_call_duration_seconds_bucket{grpc_method="a.B/C",grpc_status="OK",le="0.005"} 1.0' in text
     assert 'grpc_server_call_duration_seconds_count{grpc_method="a.B/C",grpc_status="OK"} 1.0' in text
+
+
+def test_what_a_service_does_by_itself_is_counted_by_name() -> None:
+    counters = Counters()
+    registry = CollectorRegistry()
+    registry.register(counters)
+    counters.add("theory_x_blobs", "Blobs.", 2)
+    counters.add("theory_x_blobs", "Blobs.")
+    assert "# HELP theory_x_blobs_total Blobs.\n" in generate_latest(registry).decode()
+    assert "theory_x_blobs_total 3.0" in generate_latest(registry).decode()

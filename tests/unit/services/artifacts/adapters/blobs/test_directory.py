@@ -141,3 +141,37 @@ def test_errors_of_the_disk_are_told_in_our_words(number: int, kind: type[Theory
     error = translated(OSError(number, "no", "/secret/place"))
     assert (type(error), error.reason) == (kind, reason)
     assert "secret" not in f"{error.message}{error.metadata}"
+
+
+def test_blobs_are_listed_by_their_digits_and_nothing_else_is(blobs: BlobDirectory, tmp_path: Path) -> None:
+    data = [b"%d" % number for number in range(9)]
+    put(blobs, *data)
+    stray = next(each for each in tmp_path.rglob("00") if each.is_dir()) / "stray"
+    stray.touch()
+    digits = sorted(Cid.of(each).hex for each in data)
+    found, after = [], ""
+    while page := blobs.scan(after, 4):
+        found += page
+        after = page[-1][0]
+    assert [each for each, _, _ in found] == digits
+    assert {size for _, size, _ in found} == {1}
+    stray.unlink()
+
+
+def test_a_blob_that_is_deleted_can_be_put_again(blobs: BlobDirectory) -> None:
+    put(blobs, b"one")
+    for _ in range(2):
+        blobs.delete(Cid.of(b"one"))
+        assert blobs.size_of(Cid.of(b"one")) is None
+    put(blobs, b"one")
+    assert blobs.size_of(Cid.of(b"one")) == 3
+
+
+def test_a_blob_in_quarantine_is_kept_and_is_not_there(blobs: BlobDirectory, tmp_path: Path) -> None:
+    put(blobs, b"one")
+    for _ in range(2):
+        blobs.quarantine(Cid.of(b"one"))
+    assert blobs.open(Cid.of(b"one")) is None
+    assert blobs.scan("", 9) == []
+    (kept,) = tmp_path.rglob(f"quarantine/{Cid.of(b'one').hex}")
+    assert kept.read_bytes() == b"one"

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,19 @@ async def test_readers_let_their_files_go(blobs: FilesystemBlobs, descriptors: C
     await reader.close()
     assert await blobs.open(Cid.of(b"nowhere")) is None
     assert descriptors() == before
+
+
+async def test_what_goes_is_listed_no_more_and_who_has_it_open_reads_on(blobs: FilesystemBlobs) -> None:
+    two = Cid.of(b"two")
+    await blobs.put_many([(ONE, b"one"), (two, b"two")])
+    found = await blobs.scan(None, 9)
+    assert {(each.cid, each.size_bytes) for each in found} == {(ONE, 3), (two, 3)}
+    assert abs((datetime.now(UTC) - found[0].time).total_seconds()) < 60
+    reader = await blobs.open(ONE)
+    assert reader is not None
+    await blobs.delete([ONE])
+    await blobs.quarantine(two)
+    assert await blobs.scan(None, 9) == []
+    assert await blobs.missing([ONE, two]) == {ONE, two}
+    assert await reader.read(0, 3) == b"one"
+    await reader.close()

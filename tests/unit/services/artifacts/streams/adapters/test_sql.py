@@ -18,7 +18,7 @@ from services.drivers.sql import Database
 from tests.servers import Servers
 from tests.surroundings import Notes
 from theory.core.clock import Clock, FakeClock, SystemClock
-from theory.core.errors import AlreadyExists, Corrupt, TheoryError, Unavailable
+from theory.core.errors import AlreadyExists, Corrupt, NotFound, TheoryError, Unavailable
 from theory.core.ledger import Appended, PlanEvent
 from theory.core.stream import MAX_CHUNK_BYTES, AppendedChunks, AskedLimits, Stream
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
@@ -194,3 +194,16 @@ async def test_a_stream_that_is_there_needs_no_lock_of_its_world(opener: Opener)
     await Streams(store, FakeClock()).append(W, A, [b"x"])
     held = await store.write(key, lambda table: table.held([key, StreamKey("w", "/streams/none")]))
     assert list(held) == [key]
+
+
+async def test_a_dropped_world_leaves_no_rows_and_every_replica_knows_it(opener: Opener) -> None:
+    one, other = await opener(FakeClock()), await opener(FakeClock())
+    await Streams(one, FakeClock()).append(W, A, [b"x", b"y"])
+    await Streams(one, FakeClock()).append(WorldName("v"), A, [b"z"])
+    assert await Streams(other, FakeClock()).drop(W) == 1
+    with pytest.raises(NotFound):
+        await Streams(one, FakeClock()).append(W, A, [b"x"])
+    with pytest.raises(NotFound):
+        await Streams(one, FakeClock()).append(W, WorldPath("/streams/other"), [b"x"])
+    counted = select(select(func.count()).select_from(STREAM).scalar_subquery(), func.count()).select_from(CHUNK)
+    assert tuple(await one._database.read(lambda connection: connection.execute(counted).one())) == (1, 1)

@@ -55,3 +55,24 @@ async def test_a_damaged_chunk_ends_the_page_before_it_and_is_told_at_its_place(
 async def test_a_wait_leaves_time_for_the_answer(streams: Streams) -> None:
     with pytest.raises(NotFound):
         await streams.read(W, A, wait_s=20, time_left_s=0.2)
+
+
+async def test_a_world_that_is_dropped_has_no_streams_and_gets_none(streams: Streams) -> None:
+    other = WorldName("other")
+    for world in (W, other):
+        for n in range(3):
+            await streams.append(world, WorldPath(f"/streams/{n}"), [b"x"])
+    assert await streams.drop(W) == 3
+    assert await streams.drop(W) == 0
+    for asked in (
+        streams.append(W, WorldPath("/streams/0"), [b"y"]),
+        streams.read(W, WorldPath("/streams/0")),
+        streams.page(W, None, after="", limit=9),
+    ):
+        with pytest.raises(NotFound) as refused:
+            await asked
+        assert (refused.value.reason, refused.value.metadata) == ("WORLD_DROPPED", {"world": "w"})
+    (status,) = await streams.status_many(W, [WorldPath("/streams/0")])
+    assert isinstance(status, NotFound)
+    assert status.reason == "WORLD_DROPPED"
+    assert len(await streams.page(other, None, after="", limit=9)) == 3

@@ -152,3 +152,41 @@ async def test_a_blob_that_is_open_tells_its_size(blobs: S3Blobs) -> None:
     assert reader is not None
     assert (reader.size_bytes, await reader.read(1, 2)) == (3, b"ne")
     assert await blobs.open(TWO) is None
+
+
+async def test_blobs_are_listed_by_cid_and_strangers_are_passed_over(blobs: S3Blobs, fake: FakeS3) -> None:
+    fake.objects |= {f"p/cas/b3/00/{number}": Object(b"stranger") for number in range(3)}
+    await blobs.put_many([(ONE, b"one"), (TWO, b"two")])
+    first, second = sorted((ONE, TWO), key=str)
+    (found,) = await blobs.scan(None, 1)
+    assert (found.cid, found.size_bytes) == (first, 3)
+    assert [each.cid for each in await blobs.scan(first, 1)] == [second]
+    assert await blobs.scan(second, 1) == []
+
+
+async def test_what_is_deleted_is_forgotten_at_once(blobs: S3Blobs, fake: FakeS3) -> None:
+    await blobs.put_many([(ONE, b"one"), (TWO, b"two")])
+    await blobs.delete([ONE, Cid.of(b"never there")])
+    assert blobs.sizes([ONE, TWO]) == {TWO: 3}
+    assert await blobs.missing([ONE, TWO]) == {ONE}
+    assert fake.objects.keys() == {key_of(TWO)}
+    assert await blobs.put_many([(ONE, b"one")]) == [None]
+
+
+async def test_a_deletion_that_fails_leaves_no_other_one_behind(blobs: S3Blobs, fake: FakeS3) -> None:
+    cids = [Cid.of(b"%d" % number) for number in range(20)]
+    await blobs.put_many([(cid, b"%d" % number) for number, cid in enumerate(cids)])
+    fake.refuse("DELETE", 403, "AccessDenied", key=key_of(cids[0]))
+    with pytest.raises(NotReady):
+        await blobs.delete(cids)
+    assert fake.objects.keys() == {key_of(cids[0])}
+
+
+@pytest.mark.parametrize("data", [b"damaged", b""])
+async def test_a_blob_in_quarantine_is_kept_and_is_not_there(blobs: S3Blobs, fake: FakeS3, data: bytes) -> None:
+    await blobs.put_many([(ONE, b"one")])
+    fake.objects[key_of(ONE)] = Object(data)
+    for _ in range(2):
+        await blobs.quarantine(ONE)
+    assert await blobs.missing([ONE]) == {ONE}
+    assert {key: each.data for key, each in fake.objects.items()} == {f"p/quarantine/{ONE.hex}": data}
