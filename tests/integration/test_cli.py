@@ -270,6 +270,30 @@ async def test_damaged_and_missing_bytes_of_a_world_are_named(theory: Command) -
     ]
 
 
+@pytest.mark.parametrize("theory", ["disk"], indirect=True)
+async def test_what_is_stored_is_collected_dropped_and_scrubbed(theory: Command) -> None:
+    await theory.ok("artifacts", "put", "shared", "/artifacts/a", "a.txt")
+    counted = (await theory.ok("artifacts", "gc", "--dry-run", "--json")).document
+    assert (counted["dry_run"], counted["marked_count"], counted["deleted_count"]) == (True, 0, 0)
+    assert counted["seen_count"] >= 1
+    assert "to go in 24 h 00 min" in (await theory.ok("artifacts", "gc")).out
+
+    assert "sound: " in (await theory.ok("artifacts", "scrub")).out
+    damaged = theory.installation.home / "artifacts" / "blobs" / Cid.of(b"a").hex[:2] / Cid.of(b"a").hex[2:]
+    damaged.chmod(0o600)
+    damaged.write_bytes(b"b")
+    told = await theory("artifacts", "scrub", "--json")
+    assert (told.code, told.document["damaged"]) == (4, [{"cid": Cid.of(b"a").text, "size_bytes": 1}])
+
+    unsure = await theory("artifacts", "drop", "shared")
+    assert unsure.code == 2
+    assert "--yes" in unsure.err
+    assert (await theory.ok("artifacts", "drop", "shared", "--yes", "--json")).document["path_count"] == 1
+    gone = await theory("artifacts", "ls", "shared")
+    assert gone.code == 1
+    assert "reason: WORLD_DROPPED" in gone.err
+
+
 async def test_chunks_are_appended_read_and_counted(theory: Command) -> None:
     place = ("shared", "/streams/letters")
     assert (await theory.ok("streams", "append", *place, "hello", "@b.txt", "--max-chunks", "2")).out == "0\n"

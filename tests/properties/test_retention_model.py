@@ -283,7 +283,7 @@ def _deletes_whatever_is_due(table: BindingTransaction, cids: Collection[Cid]) -
 
 
 async def _lets_put_first(self: Collector, *, only_left: bool) -> None:
-    leaving = await self._table.write(lambda step: self._condemn(step, only_left=only_left))
+    leaving, _ = await self._table.write(lambda step: self._condemn(step, only_left=only_left))
     await self._table.write(lambda step: step.unmark(leaving.keys()))
     await self._blobs.delete(leaving.keys())
 

@@ -162,33 +162,33 @@ class Collector:
 
     async def _delete_due(self, *, only_left: bool) -> tuple[Collected, bool]:
         async with self._removing:
-            leaving = await self._table.write(lambda step: self._condemn(step, only_left=only_left))
-            if not leaving:
-                return Collected(), False
-            await self._blobs.delete(leaving.keys())
-            await self._table.write(lambda step: step.unmark(leaving.keys()))
+            leaving, more = await self._table.write(lambda step: self._condemn(step, only_left=only_left))
+            if leaving:
+                await self._blobs.delete(leaving.keys())
+                await self._table.write(lambda step: step.unmark(leaving.keys()))
         self._count(COLLECTED, len(leaving))
         self._count(COLLECTED_BYTES, sum(mark.size_bytes for mark in leaving.values()))
-        return _deleted(leaving), len(leaving) >= _BATCH
+        return _deleted(leaving), more
 
     def _mark(self, step: BindingTransaction, blobs: list[StoredBlob]) -> list[StoredBlob]:
         found = _unwanted(step, blobs)
         step.mark(found, self._clock.now())
         return found
 
-    def _condemn(self, step: BindingTransaction, *, only_left: bool) -> dict[Cid, Mark]:
-        """What is to be deleted now; nobody can refer to it from here on."""
+    def _condemn(self, step: BindingTransaction, *, only_left: bool) -> tuple[Mapping[Cid, Mark], bool]:
+        """What is to be deleted now, to which nobody can refer from here on; whether there may be more."""
         now = self._clock.now()
-        left = step.deleting(_BATCH)
-        due: Mapping[Cid, Mark] = {} if left or only_left else step.due(now - self.times.lease - MARGIN, _BATCH)
-        if not left and not due:
-            return {}
+        if left := step.deleting(_BATCH):
+            self._take_turn(step, now)
+            return left, True
+        due = {} if only_left else step.due(now - self.times.lease - MARGIN, _BATCH)
+        if not due:
+            return {}, False
         self._take_turn(step, now)
-        wanted = step.referenced(due.keys())
-        step.unmark(wanted)
-        unwanted = {cid: mark for cid, mark in due.items() if cid not in wanted}
+        unwanted = _unreferred(step, due)
+        step.unmark(due.keys() - unwanted.keys())
         step.condemn(unwanted.keys())
-        return {**left, **unwanted}
+        return unwanted, True
 
     def _take_turn(self, step: BindingTransaction, now: datetime) -> None:
         """Where others may delete from the same store, one does; a turn that was not ended is over after a while."""

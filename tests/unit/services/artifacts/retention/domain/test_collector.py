@@ -11,6 +11,7 @@ from services.artifacts.adapters.bindings.memory import MemoryBindings
 from services.artifacts.adapters.blobs.memory import MemoryBlobs
 from services.artifacts.domain.leases import MARGIN
 from services.artifacts.ports import Hold, PathKey, Pin, PinKind
+from services.artifacts.retention.domain import collector as collection
 from services.artifacts.retention.domain.collector import Collected, Collector, Times
 from services.artifacts.retention.domain.counts import COLLECTED, COLLECTED_BYTES
 from theory.core.cid import Cid
@@ -109,6 +110,19 @@ async def test_a_blob_that_is_referred_to_after_it_was_marked_stays(store: Store
     assert not store.table.table.marked()
 
 
+async def test_marks_of_what_is_wanted_again_do_not_end_a_collection(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "_BATCH", 2)
+    long_ago = store.clock.now()
+    found = await store.blobs.scan(None, 9)
+    await store.table.write(lambda step: step.mark(found, long_ago))
+    store.clock.advance(OVER_S)
+    assert (await store.collector().once()).deleted == 1
+    assert store.gone == {FREE}
+    assert not store.table.table.marked()
+
+
 async def test_a_dry_run_counts_and_changes_nothing(store: Store) -> None:
     collector = store.collector()
     store.clock.advance(8 * DAY.total_seconds())
@@ -117,7 +131,7 @@ async def test_a_dry_run_counts_and_changes_nothing(store: Store) -> None:
     assert not store.table.table.marked()
     await collector.once()
     store.clock.advance(OVER_S)
-    assert (await collector.delete_due(dry_run=True)) == (Collected(deleted=1, deleted_bytes=4), False)
+    assert await collector.delete_due(dry_run=True) == (Collected(deleted=1, deleted_bytes=4), False)
     assert store.gone == set()
 
 
