@@ -9,7 +9,7 @@ put again. No request to delete may outlive the third transaction: it would take
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from services.artifacts.ports import BindingAdapter, BindingReader, BindingTrans
 from services.artifacts.retention.domain.counts import COLLECTED, COLLECTED_BYTES, Count
 from theory.core.cid import Cid
 from theory.core.clock import Clock, parse_rfc3339, rfc3339
-from theory.core.errors import Conflict, TheoryError
+from theory.core.errors import Conflict, NotReady, TheoryError
 
 _log = logging.getLogger(__name__)
 
@@ -164,11 +164,19 @@ class Collector:
         async with self._removing:
             leaving, more = await self._table.write(lambda step: self._condemn(step, only_left=only_left))
             if leaving:
-                await self._blobs.delete(leaving.keys())
+                await self._delete(leaving.keys())
                 await self._table.write(lambda step: step.unmark(leaving.keys()))
         self._count(COLLECTED, len(leaving))
         self._count(COLLECTED_BYTES, sum(mark.size_bytes for mark in leaving.values()))
         return _deleted(leaving), more
+
+    async def _delete(self, cids: Collection[Cid]) -> None:
+        try:
+            await self._blobs.delete(cids)
+        except NotReady:
+            # The store may not delete here, and will not the next time: they are let go, or nobody could put them.
+            await self._table.write(lambda step: step.unmark(cids))
+            raise
 
     def _mark(self, step: BindingTransaction, blobs: list[StoredBlob]) -> list[StoredBlob]:
         found = _unwanted(step, blobs)

@@ -16,7 +16,7 @@ from services.artifacts.retention.domain.collector import Collected, Collector, 
 from services.artifacts.retention.domain.counts import COLLECTED, COLLECTED_BYTES
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
-from theory.core.errors import Conflict, TheoryError, Unavailable
+from theory.core.errors import Conflict, NotReady, TheoryError, Unavailable
 
 DAY = timedelta(days=1)
 BLOBS = {Cid.of(data): data for data in (b"bound", b"reserved", b"input", b"upload", b"free")}
@@ -149,6 +149,17 @@ async def test_what_a_store_did_not_delete_is_deleted_by_the_next_process(store:
     assert store.gone == {FREE}
     assert not store.table.table.marked()
     background.cancel()
+
+
+async def test_a_store_that_may_not_delete_keeps_nobody_from_putting(store: Store) -> None:
+    store.clock.advance(8 * DAY.total_seconds())
+    await store.collector().once()
+    store.clock.advance(OVER_S)
+    store.blobs.failure = NotReady("STORE_DENIED", "the policy of the bucket")
+    with pytest.raises(NotReady):
+        await store.collector().once()
+    assert not store.table.table.marked()
+    assert store.gone == set()
 
 
 async def test_a_service_collects_by_itself_once_a_period_across_restarts(store: Store) -> None:
