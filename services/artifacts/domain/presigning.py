@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from services.artifacts.domain.artifacts import Artifacts
 from services.artifacts.domain.grants import GrantKey, Ticket
-from services.artifacts.domain.leases import Leases
+from services.artifacts.domain.leases import Leases, condemned
 from services.artifacts.domain.store import BlobStore
 from services.artifacts.ports import BlobIndex, Presigner
 from theory.core.artifact import DEFAULT_CONTENT_TYPE, Artifact
@@ -56,7 +56,8 @@ class Presigning:
     async def commit_many(self, upload_ids: Sequence[str]) -> list[tuple[Cid, int] | TheoryError]:
         """End each upload: CID and length, in order. Idempotent, however long ago it was handed out.
 
-        Per item: `Invalid` (`ID_INVALID`, `CID_MISMATCH`, `SIZE_MISMATCH`); `NotFound` (`UPLOAD_UNKNOWN`).
+        What is stored may be relied on for a lease. Per item: `Invalid` (`ID_INVALID`, `CID_MISMATCH`,
+        `SIZE_MISMATCH`); `NotFound` (`UPLOAD_UNKNOWN`); `Unavailable` (`BLOB_CONDEMNED`).
         """
         return [await self._commit(each) for each in upload_ids]
 
@@ -94,6 +95,8 @@ class Presigning:
     async def _commit(self, upload_id: str) -> tuple[Cid, int] | TheoryError:
         try:
             put = self._key.open(upload_id).put
+            if await self._leases.claim([put.cid]):
+                raise condemned(put.cid)
             await self._presigner.collect(upload_id, put)
             size = await self._size_of(put.cid)
         except TheoryError as error:

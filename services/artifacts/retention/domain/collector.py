@@ -153,12 +153,17 @@ class Collector:
             return _deleted(due), False
         removal = asyncio.create_task(self._delete_due(only_left=only_left), name="blob-removal")
         self._removals.add(removal)
-        removal.add_done_callback(self._removals.discard)
+        removal.add_done_callback(self._ended)
         return await asyncio.shield(removal)  # whoever asked may go away: what is under way ends in order
 
     async def close(self) -> None:
         """Return once nothing is being deleted."""
         await asyncio.gather(*self._removals, return_exceptions=True)
+
+    def _ended(self, removal: asyncio.Task[tuple[Collected, bool]]) -> None:
+        self._removals.discard(removal)
+        if not removal.cancelled():
+            removal.exception()  # told to whoever waits; where nobody does, the next collection meets it again
 
     async def _delete_due(self, *, only_left: bool) -> tuple[Collected, bool]:
         async with self._removing:

@@ -64,9 +64,15 @@ class Dropping:
     async def _finished(self, world: str) -> DroppedWorld:
         task = self._under_way.get(world)
         if task is None:
-            task = self._under_way[world] = asyncio.create_task(self._finish(world), name="world-drop")
-            task.add_done_callback(lambda _: self._under_way.pop(world))
+            task = self._under_way[world] = asyncio.create_task(self._finish(world), name=world)
+            task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[DroppedWorld]) -> None:
+        self._under_way.pop(task.get_name(), None)
+        if not task.cancelled() and task.exception() is not None:
+            # Whoever asked may have gone away: the next start, or a repeat, goes on.
+            _log.warning("drop.failed", extra={"theory_fields": {"world": task.get_name()}})
 
     async def _finish(self, world: str) -> DroppedWorld:
         await self._streams.drop(WorldName(world))

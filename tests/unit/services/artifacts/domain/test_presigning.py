@@ -1,5 +1,6 @@
 """Handing out requests against a store that signs by itself, later than it takes the bytes."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -11,10 +12,11 @@ from services.artifacts.domain.artifacts import Artifacts, NewArtifact
 from services.artifacts.domain.grants import GrantKey
 from services.artifacts.domain.presigning import Presigning
 from services.artifacts.domain.store import BlobStore, NewBlob
+from services.artifacts.ports import StoredBlob
 from tests.leases import leases_of
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
-from theory.core.errors import Invalid, NotFound, TheoryError
+from theory.core.errors import Invalid, NotFound, TheoryError, Unavailable
 from theory.core.ids import SequenceIds
 from theory.core.presign import ArtifactGet, BlobGet, BlobPut, PresignedRequest, PresignItem
 from theory.core.world_path import WorldName, WorldPath
@@ -151,3 +153,19 @@ async def test_a_bad_id_fails_no_other(presigning: Presigning) -> None:
     )
     assert isinstance(bad, Invalid)
     assert good == (ONE, 3)
+
+
+async def test_an_upload_of_what_is_being_deleted_does_not_end_before_that_has(
+    presigning: Presigning, clock: FakeClock
+) -> None:
+    cid = Cid.of(b"two")
+    put = await granted(presigning, BlobPut(cid, 3, sha256="0" * 64))
+    table = presigning._leases._table
+    await table.write(lambda step: step.mark([StoredBlob(cid, 3, clock.now())], clock.now()))
+    await table.write(lambda step: step.condemn([cid]))
+    committing = asyncio.ensure_future(presigning.commit_many([put.upload_id]))
+    await clock.until_sleepers(1)
+    clock.advance(11)
+    (answer,) = await committing
+    assert isinstance(answer, Unavailable)
+    assert answer.reason == "BLOB_CONDEMNED"
