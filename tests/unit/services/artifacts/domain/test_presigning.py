@@ -163,6 +163,7 @@ async def test_an_upload_of_what_is_being_deleted_does_not_end_before_that_has(
     table = presigning._leases._table
     await table.write(lambda step: step.mark([StoredBlob(cid, 3, clock.now())], clock.now()))
     await table.write(lambda step: step.condemn([cid]))
+    clock.advance(60)  # that nothing was marked is believed no longer
     committing = asyncio.ensure_future(presigning.commit_many([put.upload_id]))
     await clock.until_sleepers(1)
     clock.advance(11)
