@@ -16,6 +16,7 @@ from services.artifacts.adapters.blobs.s3.sweep import GIVEN_UP, Sweep
 from services.artifacts.assembly import assemble
 from services.artifacts.config import ArtifactsConfig
 from services.artifacts.ports import BlobAdapter
+from tests.integration import leaving
 from tests.servers import AWS_VARIABLES, S3
 from theory.core.artifact import Artifact
 from theory.core.cid import Cid
@@ -190,3 +191,24 @@ async def test_the_log_holds_no_signature(server: S3, prefix: str, caplog: pytes
         await blobs.put_many([(Cid.of(b"one"), b"one")])
         await blobs.read_many([Cid.of(b"one"), Cid.of(b"two")], max_each=9, max_total=9)
     assert "Signature" not in caplog.text
+
+
+async def test_garbage_goes_and_what_is_bound_stays(server: S3, prefix: str, tmp_path: Path) -> None:
+    await leaving.collect_garbage(server.address(prefix), tmp_path)
+
+
+async def test_who_reads_a_blob_that_goes_gets_its_bytes_or_is_told(server: S3, prefix: str, tmp_path: Path) -> None:
+    await leaving.read_what_goes(server.address(prefix), tmp_path)
+
+
+async def test_damage_in_a_bucket_is_found_put_aside_and_healed(server: S3, prefix: str, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 12_000
+    async with leaving.served(tmp_path, server.address(prefix)) as store:
+        cid = (await store.client.put_bytes(WORLD, WorldPath("/artifacts/a"), data)).cid
+        [key] = keys(server, prefix)
+        server.client().put_object(Bucket=server.bucket, Key=f"{prefix}/{key}", Body=data[:-1])
+        assert [each.cid for each in (await store.retention.scrub()).damaged] == [cid]
+        assert keys(server, prefix) == {f"quarantine/{cid.hex}": len(data) - 1}
+        assert await store.client.find_missing([cid]) == [cid]
+        assert await store.client.put_blob(data) == cid
+        assert await store.client.get_bytes(WORLD, WorldPath("/artifacts/a")) == data

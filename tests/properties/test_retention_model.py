@@ -240,8 +240,9 @@ def test_who_was_promised_nothing_refers_to_it_or_is_refused(then: str) -> None:
     assert 0 < explored.refused <= explored.deleted
 
 
-@pytest.mark.parametrize("then", REFERRING)
-@pytest.mark.parametrize("steps", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("then", "steps"), [("bind", 0), ("reserve", 1), pytest.param("pin", 2, marks=pytest.mark.slow)]
+)
 def test_a_collector_that_is_killed_loses_nothing_and_the_next_one_goes_on(then: str, steps: int) -> None:
     explored = Explored(
         marked=True,
