@@ -1,6 +1,6 @@
 """Bytes in the memory of this process: gone with it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, StoredBlob, Unread
@@ -29,7 +29,7 @@ class MemoryBlobs:
         self.quarantined: dict[Cid, bytes] = {}
         """What was moved out of the way."""
         self._clock = clock or SystemClock()
-        self._time_by_cid: dict[Cid, datetime] = {}
+        self._time_by_cid: dict[str, datetime] = {}
 
     def sizes(self, cids: Collection[Cid]) -> Mapping[Cid, int]:
         return {cid: len(data) for cid in cids if (data := self.data_by_cid.get(cid)) is not None}
@@ -41,8 +41,10 @@ class MemoryBlobs:
         return {cid for cid in cids if cid not in self.data_by_cid}
 
     async def put_many(self, blobs: Sequence[tuple[Cid, bytes]]) -> list[TheoryError | None]:
+        now = self._clock.now()
         for cid, data in blobs:
-            self._keep(cid, data)
+            if self.data_by_cid.setdefault(cid, data) is data:
+                self._time_by_cid[cid.text] = now
         return [None] * len(blobs)
 
     async def read_many(
@@ -62,7 +64,7 @@ class MemoryBlobs:
         return answers
 
     async def stage(self) -> StagedBlob:
-        return _Staged(self._keep)
+        return _Staged(self)
 
     async def open(self, cid: Cid) -> BlobReader | None:
         data = self.data_by_cid.get(cid)
@@ -70,11 +72,14 @@ class MemoryBlobs:
 
     async def scan(self, after: Cid | None, limit: int) -> list[StoredBlob]:
         behind = sorted((cid for cid in self.data_by_cid if after is None or cid.text > after.text), key=str)[:limit]
-        return [StoredBlob(cid, len(self.data_by_cid[cid]), self._time_by_cid.get(cid, _LONG_AGO)) for cid in behind]
+        return [
+            StoredBlob(cid, len(self.data_by_cid[cid]), self._time_by_cid.get(cid.text, _LONG_AGO)) for cid in behind
+        ]
 
     async def delete(self, cids: Collection[Cid]) -> None:
         for cid in cids:
             self.data_by_cid.pop(cid, None)
+            self._time_by_cid.pop(cid.text, None)
 
     async def quarantine(self, cid: Cid) -> None:
         if (data := self.data_by_cid.pop(cid, None)) is not None:
@@ -83,22 +88,17 @@ class MemoryBlobs:
     async def close(self) -> None:
         self.data_by_cid.clear()
 
-    def _keep(self, cid: Cid, data: bytes) -> None:
-        if cid not in self.data_by_cid:
-            self.data_by_cid[cid] = data
-            self._time_by_cid[cid] = self._clock.now()
-
 
 class _Staged:
-    def __init__(self, keep: Callable[[Cid, bytes], None]) -> None:
-        self._keep = keep
+    def __init__(self, blobs: MemoryBlobs) -> None:
+        self._blobs = blobs
         self._data = bytearray()
 
     async def write(self, chunk: bytes) -> None:
         self._data += chunk
 
     async def commit(self, cid: Cid) -> None:
-        self._keep(cid, bytes(self._data))
+        await self._blobs.put_many([(cid, bytes(self._data))])
 
     async def discard(self) -> None:
         self._data.clear()
