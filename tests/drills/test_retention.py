@@ -1,4 +1,4 @@
-"""A store that is killed in the middle of a collection has lost nothing that is bound, and goes on (I-127, I-129)."""
+"""A store that is killed in the middle of a collection has lost nothing that is bound, and goes on (I-128, I-130)."""
 
 import asyncio
 import os

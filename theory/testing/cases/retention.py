@@ -30,7 +30,7 @@ _OLD_S = 50 * 365 * 24 * 3600.0
 
 @case()
 async def an_answer_says_how_long_blobs_may_be_relied_on(target: Target) -> None:
-    """Whoever stores a blob, or is told that it is there, learns until when it stays: a lease from now on (I-128)."""
+    """Whoever stores a blob, or is told that it is there, learns until when it stays: a lease from now on (I-129)."""
     client, stub = ArtifactsClient(target.channel()), ArtifactsServiceStub(target.channel())
     lease = (await RetentionClient(target.channel()).capabilities()).lease
     assert lease >= _MINUTE
@@ -46,7 +46,7 @@ async def an_answer_says_how_long_blobs_may_be_relied_on(target: Target) -> None
 
 @case("CLOCK")
 async def only_what_nothing_refers_to_is_collected(target: Target) -> None:
-    """What is bound stays for ever, what was asked for stays for its lease, and the rest goes (I-127, I-128, I-129)."""
+    """What is bound stays for ever, what was asked for stays for its lease, and the rest goes (I-128, I-129, I-130)."""
     client, retention = ArtifactsClient(target.channel()), RetentionClient(target.channel())
     lease_s = (await retention.capabilities()).lease.total_seconds()
     bound, settled, asked, free = (target.fresh(name).encode() for name in ("bound", "settled", "asked", "free"))
@@ -72,7 +72,7 @@ async def only_what_nothing_refers_to_is_collected(target: Target) -> None:
 
 @case("CLOCK")
 async def counting_changes_nothing(target: Target) -> None:
-    """A dry run marks nothing and deletes nothing, however often it is asked for (I-129)."""
+    """A dry run marks nothing and deletes nothing, however often it is asked for (I-130)."""
     client, retention = ArtifactsClient(target.channel()), RetentionClient(target.channel())
     data = target.fresh("blob").encode()
     await client.put_blob(data)
@@ -85,7 +85,7 @@ async def counting_changes_nothing(target: Target) -> None:
 
 @case()
 async def a_world_that_is_dropped_is_gone_for_ever(target: Target) -> None:
-    """All its paths and streams go at once, nothing is ever made in it again, and everyone is told why (I-130)."""
+    """All its paths and streams go at once, nothing is ever made in it again, and everyone is told why (I-131)."""
     client, streams = ArtifactsClient(target.channel()), StreamsClient(target.channel())
     world, other, data = _world(target), _world(target), target.fresh("blob").encode()
     paths = [WorldPath(f"/artifacts/{name}") for name in ("a", "b/c", "b/d")]
@@ -114,7 +114,7 @@ async def a_world_that_is_dropped_is_gone_for_ever(target: Target) -> None:
 
 @case()
 async def a_world_that_nobody_wrote_to_can_be_dropped(target: Target) -> None:
-    """Then it is never written to; a name that is no world is `Invalid WORLD_INVALID` (I-130)."""
+    """Then it is never written to; a name that is no world is `Invalid WORLD_INVALID` (I-131)."""
     world = _world(target)
     assert (await RetentionClient(target.channel()).drop_world(world)).path_count == 0
     put = ArtifactsClient(target.channel()).put_bytes(world, WorldPath("/artifacts/a"), b"late")
@@ -127,7 +127,7 @@ async def a_world_that_nobody_wrote_to_can_be_dropped(target: Target) -> None:
 
 @case()
 async def a_world_is_not_dropped_under_an_execution(target: Target) -> None:
-    """While paths are reserved it is `NotReady WORLD_BUSY`, and nothing is dropped; then it can be (I-131)."""
+    """While paths are reserved it is `NotReady WORLD_BUSY`, and nothing is dropped; then it can be (I-132)."""
     executor, retention = ArtifactsClient(target.channel(Role.EXECUTOR)), RetentionClient(target.channel())
     world, plan_id, execution_id, output = await _prepared(target)
     busy = await refusal(retention.drop_world(world), NotReady, "WORLD_BUSY")
@@ -143,7 +143,7 @@ async def a_world_is_not_dropped_under_an_execution(target: Target) -> None:
 
 @case("LEDGER")
 async def a_drop_is_recorded_once(target: Target) -> None:
-    """`world.dropped` names the world and how many paths went with it (I-130)."""
+    """`world.dropped` names the world and how many paths went with it (I-131)."""
     client, ledger, world = ArtifactsClient(target.channel()), LedgerClient(target.channel()), _world(target)
     await client.put_many(world, [ArtifactPut(WorldPath(f"/artifacts/{n}"), b"same") for n in range(2)])
     for _ in range(2):
@@ -156,7 +156,7 @@ async def a_drop_is_recorded_once(target: Target) -> None:
 
 @case()
 async def a_look_for_damage_leaves_what_is_sound(target: Target) -> None:
-    """Blobs are read and hashed, none of them is taken for damaged, and tokens fit their own work only (I-132)."""
+    """Blobs are read and hashed, none of them is taken for damaged, and tokens fit their own work only (I-133)."""
     client, stub = ArtifactsClient(target.channel()), RetentionServiceStub(target.channel())
     data = target.fresh("blob").encode()
     await client.put_blobs_many([data, b""])
