@@ -30,4 +30,6 @@ ACCESS: Mapping[str, Scope] = {
     f"{_STREAMS}/ReadChunks": ANYONE,
     f"{_STREAMS}/GetStreamStatus": ANYONE,
     f"{_STREAMS}/ListStreams": ANYONE,
+    f"{_STREAMS}/FixChunks": _EXECUTOR,
+    f"{_STREAMS}/PromoteChunks": ANYONE,  # as ReadChunks and PutArtifacts
 }

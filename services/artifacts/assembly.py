@@ -27,6 +27,8 @@ from services.artifacts.plane.server import DataPlane
 from services.artifacts.ports import BindingAdapter
 from services.artifacts.servicer import ArtifactsServicer
 from services.artifacts.streams.adapters import open_streams
+from services.artifacts.streams.domain.fixing import Fixing
+from services.artifacts.streams.domain.promotion import Promotion
 from services.artifacts.streams.domain.streams import Streams
 from services.artifacts.streams.servicer import StreamsServicer
 from services.drivers import key_file
@@ -76,7 +78,7 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         ),
         plane and Presigning(store, blobs, artifacts, plane.presigner, key=key, clock=clock, ids=ids or SystemIds()),
     )
-    streams = StreamsServicer(Streams(series, clock), series)
+    streams = StreamsServicer(Streams(series, clock), Fixing(series, blobs), Promotion(series, artifacts), series)
     sweep = Sweep(table, ledger, clock, doubt=timedelta(seconds=config.doubt_s))
 
     def register(server: grpc.aio.Server) -> None:

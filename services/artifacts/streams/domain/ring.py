@@ -10,11 +10,19 @@ from services.artifacts.streams.ports import Held, StreamKey, StreamReader, Stre
 from theory.core.chain import NewEvent, system_chain
 from theory.core.cid import Cid
 from theory.core.clock import rfc3339
-from theory.core.errors import AlreadyExists, Conflict
+from theory.core.errors import AlreadyExists, Conflict, Corrupt, NotFound
 from theory.core.ids import PlanId
 from theory.core.jcs import JSON
 from theory.core.ledger import PlanEvent
-from theory.core.stream import AppendedChunks, AskedLimits, Chunk, Stream, StreamLimits
+from theory.core.stream import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_CHUNKS,
+    AppendedChunks,
+    AskedLimits,
+    Chunk,
+    Stream,
+    StreamLimits,
+)
 from theory.core.world_path import WorldName, WorldPath
 
 SYSTEM_CHAIN = system_chain("artifacts")
@@ -82,6 +90,37 @@ def fitting(table: StreamReader, key: StreamKey, from_idx: int, *, max_chunks: i
             break
         count += 1
     return count
+
+
+def next_page_before(table: StreamReader, key: StreamKey, first: int, end: int | None) -> list[Chunk]:
+    """The newest chunks from `first` on and below `end`, or up to the watermark, by index: what fits an answer.
+
+    Empty where the ring keeps none there.
+    """
+    held = table.held([key]).get(key)
+    if held is None:
+        return []
+    end = held.stream.chunk_count if end is None else min(end, held.stream.chunk_count)
+    start = max(first, held.stream.dropped_chunks, end - MAX_BATCH_CHUNKS)
+    room = MAX_BATCH_BYTES
+    count = 0
+    for size_bytes in reversed(table.sizes(key, start, end - start) if start < end else []):
+        room -= size_bytes
+        if room < 0:
+            break
+        count += 1
+    return list(table.chunks(key, end - count, count)) if count else []
+
+
+def corrupt(key: StreamKey, chunk: Chunk) -> Corrupt:
+    """What is said of a chunk whose bytes changed."""
+    place = {"series": key.series, "idx": str(chunk.idx), "cid": chunk.cid.text}
+    return Corrupt("CHUNK_CORRUPT", "a stored chunk no longer has its CID: read on behind it", **place)
+
+
+def unknown(key: StreamKey) -> NotFound:
+    """What is said of a series without chunks."""
+    return NotFound("STREAM_UNKNOWN", "nothing was appended to this series", series=key.series, world=key.world)
 
 
 def _made(table: StreamTransaction, asked: Append, now: datetime) -> Stream:

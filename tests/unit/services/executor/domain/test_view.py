@@ -19,7 +19,7 @@ async def _view(theory: Embedded) -> AttemptView:
     """A bound path, and one that the attempt is about to bind."""
     await theory.theory.artifacts.put_bytes(_WORLD, _BOUND, b"bound")
     cid = await theory.theory.artifacts.put_blob(b"written")
-    return AttemptView(peers_of(theory).world, _WORLD, [Output(_WRITTEN, cid, 7)])
+    return AttemptView(peers_of(theory).world, _WORLD, [Output(_WRITTEN, cid, 7)], ())
 
 
 async def test_what_is_bound_and_what_is_about_to_be_are_both_there(theory: Embedded) -> None:
@@ -30,7 +30,7 @@ async def test_what_is_bound_and_what_is_about_to_be_are_both_there(theory: Embe
 
 async def test_nobody_else_sees_what_is_about_to_be_bound(theory: Embedded) -> None:
     await _view(theory)
-    assert not await AttemptView(peers_of(theory).world, _WORLD, []).exists(_WRITTEN)
+    assert not await AttemptView(peers_of(theory).world, _WORLD, (), ()).exists(_WRITTEN)
 
 
 async def test_what_is_not_there_cannot_be_read(theory: Embedded) -> None:
