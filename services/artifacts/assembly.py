@@ -78,7 +78,9 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         ),
         plane and Presigning(store, blobs, artifacts, plane.presigner, key=key, clock=clock, ids=ids or SystemIds()),
     )
-    streams = StreamsServicer(Streams(series, clock), Fixing(series, blobs), Promotion(series, artifacts), series)
+    streams = StreamsServicer(
+        Streams(series, clock), Fixing(series, blobs, table), Promotion(series, artifacts), series
+    )
     sweep = Sweep(table, ledger, clock, doubt=timedelta(seconds=config.doubt_s))
 
     def register(server: grpc.aio.Server) -> None:

@@ -1,21 +1,24 @@
-"""Fixing: what one execution reads of streams, found in the rings, stored as blobs, listed."""
+"""Fixing: what one execution reads of streams, found in the rings, stored and pinned as blobs, listed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from services.artifacts.ports import BlobAdapter
+from services.artifacts.domain import pinning
+from services.artifacts.ports import BindingAdapter, BlobAdapter, Pin, PinKind
 from services.artifacts.streams.domain.ring import corrupt, next_page_before
 from services.artifacts.streams.ports import StreamKey, StreamReader, StreamStore
 from theory.core.chunk import MAX_FIXED_BYTES, MAX_FIXED_CHUNKS, FixedChunk, chunk_path, place_of
 from theory.core.cid import Cid
-from theory.core.errors import Invalid
+from theory.core.errors import Invalid, TheoryError
 from theory.core.ids import ExecutionId
 from theory.core.selector import Selector
 from theory.core.stream import MAX_BATCH_BYTES, MAX_BATCH_CHUNKS, Chunk
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 
 _STREAMS_AT_ONCE = 1_000
+_TRIES = 3
+"""How often a batch is stored, where what was there already is collected before it is pinned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +41,23 @@ class _Wanted:
 class Fixing:
     """Turns selectors of streams into a list that stays."""
 
-    def __init__(self, store: StreamStore, blobs: BlobAdapter) -> None:
+    def __init__(self, store: StreamStore, blobs: BlobAdapter, table: BindingAdapter) -> None:
         self._store = store
         self._blobs = blobs
+        self._table = table
 
     async def fix(
         self, world: WorldName, execution_id: ExecutionId, selectors: Sequence[Selector]
     ) -> list[FixedStream]:
-        """The chunks that the selectors name and the rings keep, by series and index; each is a stored blob on return.
+        """The chunks that the selectors name and the rings keep, by series and index; on return each is a stored blob.
+
+        The blobs are pinned for the execution: they stay as long as the world.
 
         Of each stream they are those of one moment, without a gap up to the newest, but for the oldest that were
         dropped while others were being stored. `Invalid` (`CHUNKS_TOO_MANY`); `Corrupt` (`CHUNK_CORRUPT`).
         """
         wanted = await self._store.read(lambda table: _wanted(table, world, selectors))
-        taking = _Taking(self._blobs)
+        taking = _Taking(_Keeping(self._blobs, self._table, world, execution_id))
         for key in sorted(wanted, key=lambda each: each.series.encode()):
             for idx in sorted(wanted[key].idxs, reverse=True):
                 await self._take(key, taking, idx, idx + 1)
@@ -68,11 +74,42 @@ class Fixing:
             end = page[0].idx
 
 
+class _Keeping:
+    """Stores blobs and pins them for one execution."""
+
+    def __init__(self, blobs: BlobAdapter, table: BindingAdapter, world: WorldName, execution_id: ExecutionId) -> None:
+        self._blobs = blobs
+        self._table = table
+        self._world = world
+        self._execution_id = execution_id
+
+    async def keep(self, data_by_cid: Mapping[Cid, bytes]) -> None:
+        """Store and pin blobs; raises the first error of one."""
+        unpinned = list(data_by_cid)
+        for left in range(_TRIES - 1, -1, -1):
+            for error in await self._blobs.put_many([(cid, data_by_cid[cid]) for cid in unpinned]):
+                if error is not None:
+                    raise error
+            outcomes = await self._pin(unpinned)
+            # A blob that was there before may have been collected between the two steps.
+            unpinned = [cid for cid, error in zip(unpinned, outcomes, strict=True) if error is not None]
+            if not unpinned:
+                return
+            if not left:
+                raise next(error for error in outcomes if error is not None)
+
+    async def _pin(self, cids: Sequence[Cid]) -> list[TheoryError | None]:
+        holder, world = self._execution_id.text, self._world.text
+        pins = [Pin(holder, world, cid, PinKind.INPUT) for cid in cids]
+        await self._blobs.recall(cids)
+        return await self._table.write(lambda table: pinning.pin(table, self._blobs, pins))
+
+
 class _Taking:
     """Chunks on their way into blobs, a batch at a time, whatever streams they are of."""
 
-    def __init__(self, blobs: BlobAdapter) -> None:
-        self._blobs = blobs
+    def __init__(self, keeping: _Keeping) -> None:
+        self._keeping = keeping
         self._found: dict[str, list[tuple[int, FixedChunk]]] = {}
         self._waiting: dict[Cid, bytes] = {}
         self._waiting_bytes = 0
@@ -95,11 +132,10 @@ class _Taking:
         self._found.setdefault(key.series, []).append((chunk.idx, fixed))
 
     async def store(self) -> None:
-        """Store what waits; raises the first error of a blob."""
+        """Store and pin what waits."""
         waiting, self._waiting, self._waiting_bytes = self._waiting, {}, 0
-        for error in await self._blobs.put_many(list(waiting.items())) if waiting else ():
-            if error is not None:
-                raise error
+        if waiting:
+            await self._keeping.keep(waiting)
 
     def listed(self) -> list[FixedStream]:
         """All that was taken."""
