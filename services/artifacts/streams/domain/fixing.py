@@ -1,24 +1,20 @@
-"""Fixing: what one execution reads of streams, found in the rings, stored and pinned as blobs, listed."""
+"""Fixing: what one execution reads of streams, found in the rings, kept as blobs, listed."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
-from services.artifacts.domain import pinning
-from services.artifacts.ports import BindingAdapter, BlobAdapter, Pin, PinKind
-from services.artifacts.streams.domain.ring import corrupt, next_page_before
+from services.artifacts.ports import BindingAdapter, BlobAdapter
+from services.artifacts.streams.domain.keeping import Blobs, Keeping, require_few
+from services.artifacts.streams.domain.ring import named_before, page_before
 from services.artifacts.streams.ports import StreamKey, StreamReader, StreamStore
-from theory.core.chunk import MAX_FIXED_BYTES, MAX_FIXED_CHUNKS, FixedChunk, chunk_path, place_of
-from theory.core.cid import Cid
-from theory.core.errors import Invalid, TheoryError
+from theory.core.chunk import FixedChunk, place_of
 from theory.core.ids import ExecutionId
 from theory.core.selector import Selector
-from theory.core.stream import MAX_BATCH_BYTES, MAX_BATCH_CHUNKS, Chunk
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 
 _STREAMS_AT_ONCE = 1_000
-_TRIES = 3
-"""How often a batch is stored, where what was there already is collected before it is pinned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +22,8 @@ class FixedStream:
     """What one execution reads of one stream."""
 
     series: WorldPath
-    chunks: tuple[tuple[int, FixedChunk], ...]
+    chunks: Sequence[tuple[int, FixedChunk]]
     """By index, ascending."""
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """What is wanted of one stream."""
-
-    whole: bool = False
-    idxs: set[int] = field(default_factory=set)
 
 
 class Fixing:
@@ -54,134 +42,88 @@ class Fixing:
         The blobs are pinned for the execution: they stay as long as the world.
 
         Of each stream they are those of one moment, without a gap up to the newest, but for the oldest that were
-        dropped while others were being stored. `Invalid` (`CHUNKS_TOO_MANY`); `Corrupt` (`CHUNK_CORRUPT`).
+        dropped while others were being stored. Bytes that are a blob already are not moved again. `Invalid`
+        (`CHUNKS_TOO_MANY`); `Corrupt` (`CHUNK_CORRUPT`); `Unavailable` (`STORE_UNREACHABLE`).
         """
         wanted = await self._store.read(lambda table: _wanted(table, world, selectors))
-        taking = _Taking(_Keeping(self._blobs, self._table, world, execution_id))
-        for key in sorted(wanted, key=lambda each: each.series.encode()):
-            for idx in sorted(wanted[key].idxs, reverse=True):
-                await self._take(key, taking, idx, idx + 1)
-            if wanted[key].whole:
-                await self._take(key, taking, 0, None)
-        await taking.store()
-        return taking.listed()
-
-    async def _take(self, key: StreamKey, taking: "_Taking", first: int, end: int | None) -> None:
-        # The newest first: what the ring drops meanwhile is at the other end.
-        while page := await self._store.read(partial(next_page_before, key=key, first=first, end=end)):
-            for chunk in reversed(page):
-                await taking.add(key, chunk)
-            end = page[0].idx
+        walk = _Walk(self._store, Blobs(self._blobs, self._table, world, execution_id))
+        for key in wanted.whole:
+            await walk.take(key, 0, None)
+        for key, idxs in wanted.some.items():
+            for idx in idxs:
+                await walk.take(key, idx, idx + 1)
+        listed = await walk.keeping.listed()
+        return [FixedStream(WorldPath(series), listed[series]) for series in sorted(listed, key=str.encode)]
 
 
-class _Keeping:
-    """Stores blobs and pins them for one execution."""
+class _Walk:
+    """Walks streams from their newest chunk back: what their rings drop meanwhile is at the other end."""
 
-    def __init__(self, blobs: BlobAdapter, table: BindingAdapter, world: WorldName, execution_id: ExecutionId) -> None:
+    def __init__(self, store: StreamStore, blobs: Blobs) -> None:
+        self._store = store
         self._blobs = blobs
-        self._table = table
-        self._world = world
-        self._execution_id = execution_id
+        self.keeping = Keeping(blobs)
 
-    async def keep(self, data_by_cid: Mapping[Cid, bytes]) -> None:
-        """Store and pin blobs; raises the first error of one."""
-        unpinned = list(data_by_cid)
-        for left in range(_TRIES - 1, -1, -1):
-            for error in await self._blobs.put_many([(cid, data_by_cid[cid]) for cid in unpinned]):
-                if error is not None:
-                    raise error
-            outcomes = await self._pin(unpinned)
-            # A blob that was there before may have been collected between the two steps.
-            unpinned = [cid for cid, error in zip(unpinned, outcomes, strict=True) if error is not None]
-            if not unpinned:
-                return
-            if not left:
-                raise next(error for error in outcomes if error is not None)
+    async def take(self, key: StreamKey, first: int, end: int | None) -> None:
+        """Take the chunks from `first` on and below `end`, or up to the newest.
 
-    async def _pin(self, cids: Sequence[Cid]) -> list[TheoryError | None]:
-        holder, world = self._execution_id.text, self._world.text
-        pins = [Pin(holder, world, cid, PinKind.INPUT) for cid in cids]
-        await self._blobs.recall(cids)
-        return await self._table.write(lambda table: pinning.pin(table, self._blobs, pins))
+        The newest come with their bytes in one look: however fast the ring turns, there is one.
+        """
+        at = await self._take_page(key, first, end)
+        while at is not None and at > first:
+            at = await self._take_stored(key, first, at)
+            # Where nothing is kept before it, that is the end of the ring.
+            at = None if at is None else await self._take_page(key, first, at)
 
+    async def _take_page(self, key: StreamKey, first: int, end: int | None) -> int | None:
+        """Take a page with its bytes; where it begins, or None where the ring keeps nothing just below `end`."""
+        page = await self._store.read(partial(page_before, key=key, first=first, end=end))
+        for chunk in reversed(page):
+            await self.keeping.take(key, chunk)
+        return page[0].idx if page else None
 
-class _Taking:
-    """Chunks on their way into blobs, a batch at a time, whatever streams they are of."""
-
-    def __init__(self, keeping: _Keeping) -> None:
-        self._keeping = keeping
-        self._found: dict[str, list[tuple[int, FixedChunk]]] = {}
-        self._waiting: dict[Cid, bytes] = {}
-        self._waiting_bytes = 0
-        self._chunks = 0
-        self._bytes = 0
-
-    async def add(self, key: StreamKey, chunk: Chunk) -> None:
-        """Take one chunk; `Invalid` (`CHUNKS_TOO_MANY`), `Corrupt` (`CHUNK_CORRUPT`)."""
-        self._chunks += 1
-        self._bytes += len(chunk.data)
-        _require_few(self._chunks, self._bytes)
-        if Cid.of(chunk.data) != chunk.cid:
-            raise corrupt(key, chunk)
-        if len(self._waiting) == MAX_BATCH_CHUNKS or self._waiting_bytes + len(chunk.data) > MAX_BATCH_BYTES:
-            await self.store()
-        if chunk.cid not in self._waiting:
-            self._waiting[chunk.cid] = chunk.data
-            self._waiting_bytes += len(chunk.data)
-        fixed = FixedChunk(chunk_path(WorldPath(key.series), chunk.idx), chunk.cid, len(chunk.data))
-        self._found.setdefault(key.series, []).append((chunk.idx, fixed))
-
-    async def store(self) -> None:
-        """Store and pin what waits."""
-        waiting, self._waiting, self._waiting_bytes = self._waiting, {}, 0
-        if waiting:
-            await self._keeping.keep(waiting)
-
-    def listed(self) -> list[FixedStream]:
-        """All that was taken."""
-        return [FixedStream(WorldPath(series), tuple(sorted(found))) for series, found in self._found.items()]
+    async def _take_stored(self, key: StreamKey, first: int, end: int) -> int | None:
+        """Take what is a blob already, down to the first that is not; its end, or None at the end of the ring."""
+        while names := await self._store.read(partial(named_before, key=key, first=first, end=end)):
+            stored = await self._blobs.stored(list(dict.fromkeys(each.cid for each in names)))
+            for each in reversed(names):
+                if each.cid not in stored:
+                    return end
+                await self.keeping.take_stored(key, each)
+                end = each.idx
+        return None
 
 
-def _wanted(table: StreamReader, world: WorldName, selectors: Iterable[Selector]) -> dict[StreamKey, _Wanted]:
-    """What is wanted of which streams. More than anyone may read is refused here, before bytes are moved."""
-    wanted: dict[StreamKey, _Wanted] = {}
+class _Wanted(NamedTuple):
+    """What is wanted of which streams."""
+
+    whole: set[StreamKey]
+    some: dict[StreamKey, set[int]]
+    """Of streams that are not wanted as a whole."""
+
+
+def _wanted(table: StreamReader, world: WorldName, selectors: Iterable[Selector]) -> _Wanted:
+    """What the selectors name. More than anyone may read is refused here, before bytes are moved."""
+    whole: set[StreamKey] = set()
+    some: dict[StreamKey, set[int]] = {}
     for selector in selectors:
         if isinstance(selector.target, WorldPath):
             if place := place_of(selector.target):
-                wanted.setdefault(StreamKey(world.text, place[0].text), _Wanted()).idxs.add(place[1])
+                some.setdefault(StreamKey(world.text, place[0].text), set()).add(place[1])
             continue
         for key in _streams_below(table, world, selector.target):
-            wanted.setdefault(key, _Wanted()).whole = True
-            if len(wanted) > MAX_FIXED_CHUNKS:
-                raise _too_many()
-    held = table.held(wanted)
-    streams = [held[key].stream for key, each in wanted.items() if each.whole and key in held]
+            whole.add(key)
+            require_few(len(whole), 0)  # a stream keeps one chunk at least
+    streams = [held.stream for held in table.held(whole).values()]
     chunks = sum(each.chunk_count - each.dropped_chunks for each in streams)
-    _require_few(chunks, sum(each.kept_bytes for each in streams))
-    for each in wanted.values():
-        if each.whole:
-            each.idxs.clear()
-    return wanted
+    require_few(chunks, sum(each.kept_bytes for each in streams))
+    return _Wanted(whole, {key: idxs for key, idxs in some.items() if key not in whole})
 
 
-def _streams_below(table: StreamReader, world: WorldName, prefix: PathPrefix) -> Iterable[StreamKey]:
-    """The stream whose chunks lie in this folder, and those whose series lie below it."""
-    if own := table.held([StreamKey(world.text, prefix.text[:-1])]):
-        yield from own
-        return  # no stream lies below another one
+def _streams_below(table: StreamReader, world: WorldName, prefix: PathPrefix) -> Iterator[StreamKey]:
+    """The stream whose chunks lie in this folder, or those whose series lie below it: it is never both."""
+    yield from table.held([StreamKey(world.text, prefix.text[:-1])])
     after = ""
     while page := table.page(world.text, prefix.text, after, _STREAMS_AT_ONCE):
         yield from (StreamKey(each.world.text, each.series.text) for each in page)
         after = page[-1].series.text
-
-
-def _require_few(chunks: int, size_bytes: int) -> None:
-    """`Invalid` (`CHUNKS_TOO_MANY`) for more than one execution may read."""
-    if chunks > MAX_FIXED_CHUNKS or size_bytes > MAX_FIXED_BYTES:
-        raise _too_many()
-
-
-def _too_many() -> Invalid:
-    message = f"one execution reads at most {MAX_FIXED_CHUNKS} chunks of at most {MAX_FIXED_BYTES} bytes: name fewer"
-    limits = {"max_chunks": str(MAX_FIXED_CHUNKS), "max_bytes": str(MAX_FIXED_BYTES)}
-    return Invalid("CHUNKS_TOO_MANY", message, **limits)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from blake3 import blake3
 
-from services.artifacts.streams.ports import Held, StreamKey, StreamReader, StreamTransaction
+from services.artifacts.streams.ports import Held, Named, StreamKey, StreamReader, StreamTransaction
 from theory.core.chain import NewEvent, system_chain
 from theory.core.cid import Cid
 from theory.core.clock import rfc3339
@@ -92,16 +92,12 @@ def fitting(table: StreamReader, key: StreamKey, from_idx: int, *, max_chunks: i
     return count
 
 
-def next_page_before(table: StreamReader, key: StreamKey, first: int, end: int | None) -> list[Chunk]:
+def page_before(table: StreamReader, key: StreamKey, first: int, end: int | None) -> list[Chunk]:
     """The newest chunks from `first` on and below `end`, or up to the watermark, by index: what fits an answer.
 
-    Empty where the ring keeps none there.
+    Empty where the ring does not keep the one just below `end`.
     """
-    held = table.held([key]).get(key)
-    if held is None:
-        return []
-    end = held.stream.chunk_count if end is None else min(end, held.stream.chunk_count)
-    start = max(first, held.stream.dropped_chunks, end - MAX_BATCH_CHUNKS)
+    start, end = _before(table, key, first, end)
     room = MAX_BATCH_BYTES
     count = 0
     for size_bytes in reversed(table.sizes(key, start, end - start) if start < end else []):
@@ -110,6 +106,24 @@ def next_page_before(table: StreamReader, key: StreamKey, first: int, end: int |
             break
         count += 1
     return list(table.chunks(key, end - count, count)) if count else []
+
+
+def named_before(table: StreamReader, key: StreamKey, first: int, end: int) -> list[Named]:
+    """As `page_before`, without bytes."""
+    start, end = _before(table, key, first, end)
+    if start >= end:
+        return []
+    cids, sizes = table.cids(key, start, end - start), table.sizes(key, start, end - start)
+    return [Named(start + at, cid, size) for at, (cid, size) in enumerate(zip(cids, sizes, strict=True))]
+
+
+def _before(table: StreamReader, key: StreamKey, first: int, end: int | None) -> tuple[int, int]:
+    """The bounds of a page that ends there; nothing is between them where the ring keeps nothing."""
+    held = table.held([key]).get(key)
+    if held is None:
+        return 0, 0
+    end = held.stream.chunk_count if end is None else min(end, held.stream.chunk_count)
+    return max(first, held.stream.dropped_chunks, end - MAX_BATCH_CHUNKS), end
 
 
 def corrupt(key: StreamKey, chunk: Chunk) -> Corrupt:

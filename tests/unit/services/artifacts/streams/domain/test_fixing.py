@@ -8,13 +8,13 @@ import pytest
 from services.artifacts.adapters.bindings.memory import MemoryBindings
 from services.artifacts.adapters.blobs.memory import MemoryBlobs
 from services.artifacts.streams.adapters.memory import MemoryStreams
-from services.artifacts.streams.domain import fixing
+from services.artifacts.streams.domain import keeping
 from services.artifacts.streams.domain.fixing import Fixing
 from services.artifacts.streams.domain.streams import Streams
 from services.artifacts.streams.ports import StreamKey
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
-from theory.core.errors import Corrupt, Exhausted, Invalid, NotFound, TheoryError
+from theory.core.errors import Corrupt, Exhausted, Invalid, TheoryError, Unavailable
 from theory.core.ids import ExecutionId
 from theory.core.selector import Selector
 from theory.core.stream import MAX_CHUNK_BYTES, AskedLimits
@@ -113,15 +113,53 @@ async def test_a_blob_that_is_collected_before_it_is_pinned_is_put_again(place: 
     assert await place.pinned(b"a", b"b") == {Cid.of(b"a"), Cid.of(b"b")}
 
 
-async def test_a_blob_that_does_not_stay_is_told(place: Place) -> None:
+async def test_a_blob_that_does_not_stay_is_asked_for_again(place: Place) -> None:
     await place.streams.append(W, A, [b"a"])
 
     async def forget() -> None:
         place.blobs.forget = {Cid.of(b"a")}
 
     place.blobs.before = forget
-    with pytest.raises(NotFound, match="no blob"):
+    with pytest.raises(Unavailable) as told:
         await place.fix()
+    assert (told.value.reason, len(place.blobs.batches)) == ("STORE_UNREACHABLE", 3)
+
+
+async def test_what_is_a_blob_already_is_not_moved_again(place: Place) -> None:
+    chunks = [f"chunk {idx}".encode() for idx in range(250)]
+    for start in range(0, 250, 50):
+        await place.streams.append(W, A, chunks[start : start + 50])
+    whole = [("/streams/a", list(range(250)))]
+    assert await place.fix() == whole
+    assert sum(place.blobs.batches) == 250
+    for gone in ([], [3], [120, 121], [249, 0]):
+        place.blobs.batches.clear()
+        for idx in gone:
+            del place.blobs.data_by_cid[Cid.of(chunks[idx])]
+        assert await place.fix() == whole
+        assert sum(place.blobs.batches) == len(gone)
+    assert await place.pinned(*chunks) == {Cid.of(data) for data in chunks}
+
+
+async def test_a_known_blob_that_is_collected_before_it_is_pinned_has_bytes_the_next_time(place: Place) -> None:
+    chunks = [f"chunk {idx}".encode() for idx in range(150)]
+    await place.streams.append(W, A, chunks[:75])
+    await place.streams.append(W, A, chunks[75:])
+    old = Cid.of(chunks[0])
+    await place.blobs.put_many([(Cid.of(data), data) for data in chunks[:50]])
+    missing = place.blobs.missing
+
+    async def collecting(cids: Sequence[Cid]) -> set[Cid]:
+        found = await missing(cids)
+        if old in cids and old not in found:
+            del place.blobs.data_by_cid[old]
+        return found
+
+    place.blobs.missing = collecting  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await place.fix()
+    place.blobs.missing = missing  # type: ignore[method-assign]
+    assert await place.fix() == [("/streams/a", list(range(150)))]
 
 
 async def test_a_chunk_that_is_damaged_is_told_and_a_full_disk_too(place: Place) -> None:
@@ -143,7 +181,7 @@ async def test_more_than_one_execution_may_read_is_refused_before_anything_is_st
     await place.streams.append(W, B, [b"c"])
     for limit, most in (("MAX_FIXED_CHUNKS", 2), ("MAX_FIXED_BYTES", 3)):
         with monkeypatch.context() as patch:
-            patch.setattr(fixing, limit, most)
+            patch.setattr(keeping, limit, most)
             with pytest.raises(Invalid) as refused:
                 await place.fix()
             assert refused.value.reason == "CHUNKS_TOO_MANY"
@@ -154,6 +192,6 @@ async def test_more_than_one_execution_may_read_is_refused_before_anything_is_st
 
 async def test_single_chunks_count_as_well(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     await place.streams.append(W, A, [b"a", b"b"])
-    monkeypatch.setattr(fixing, "MAX_FIXED_CHUNKS", 1)
-    with pytest.raises(Invalid, match="at most 1 chunks"):
+    monkeypatch.setattr(keeping, "MAX_FIXED_CHUNKS", 1)
+    with pytest.raises(Invalid, match="at most 1 chunk"):
         await place.fix([Selector.parse(f"/streams/a/{idx:019d}") for idx in (0, 1)])
