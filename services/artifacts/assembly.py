@@ -79,7 +79,7 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         plane and Presigning(store, blobs, artifacts, plane.presigner, key=key, clock=clock, ids=ids or SystemIds()),
     )
     streams = StreamsServicer(
-        Streams(series, clock), Fixing(series, blobs, table), Promotion(series, artifacts), series
+        Streams(series, clock), Fixing(series, store, artifacts), Promotion(series, artifacts), series
     )
     sweep = Sweep(table, ledger, clock, doubt=timedelta(seconds=config.doubt_s))
 

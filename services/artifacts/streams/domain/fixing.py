@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from services.artifacts.ports import BindingAdapter, BlobAdapter
+from services.artifacts.domain.artifacts import Artifacts
+from services.artifacts.domain.store import BlobStore
 from services.artifacts.streams.domain.keeping import Blobs, Keeping, require_few
 from services.artifacts.streams.domain.ring import named_before, page_before
 from services.artifacts.streams.ports import StreamKey, StreamReader, StreamStore
@@ -29,10 +30,10 @@ class FixedStream:
 class Fixing:
     """Turns selectors of streams into a list that stays."""
 
-    def __init__(self, store: StreamStore, blobs: BlobAdapter, table: BindingAdapter) -> None:
+    def __init__(self, store: StreamStore, blobs: BlobStore, artifacts: Artifacts) -> None:
         self._store = store
         self._blobs = blobs
-        self._table = table
+        self._artifacts = artifacts
 
     async def fix(
         self, world: WorldName, execution_id: ExecutionId, selectors: Sequence[Selector]
@@ -46,7 +47,7 @@ class Fixing:
         (`CHUNKS_TOO_MANY`); `Corrupt` (`CHUNK_CORRUPT`); `Unavailable` (`STORE_UNREACHABLE`).
         """
         wanted = await self._store.read(lambda table: _wanted(table, world, selectors))
-        walk = _Walk(self._store, Blobs(self._blobs, self._table, world, execution_id))
+        walk = _Walk(self._store, Blobs(self._blobs, self._artifacts, world, execution_id))
         for key in wanted.whole:
             await walk.take(key, 0, None)
         for key, idxs in wanted.some.items():

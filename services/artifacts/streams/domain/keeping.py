@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from services.artifacts.domain import pinning
-from services.artifacts.ports import BindingAdapter, BlobAdapter, Pin, PinKind
+from services.artifacts.domain.artifacts import Artifacts
+from services.artifacts.domain.store import BlobStore, NewBlob
+from services.artifacts.ports import Pin, PinKind
 from services.artifacts.streams.domain.ring import corrupt
 from services.artifacts.streams.ports import Named, StreamKey
 from theory.core.chunk import MAX_FIXED_BYTES, MAX_FIXED_CHUNKS, FixedChunk, chunk_path
@@ -20,15 +21,15 @@ _TRIES = 3
 class Blobs:
     """Stores blobs and pins them for one execution."""
 
-    def __init__(self, blobs: BlobAdapter, table: BindingAdapter, world: WorldName, execution_id: ExecutionId) -> None:
-        self._blobs = blobs
-        self._table = table
+    def __init__(self, store: BlobStore, artifacts: Artifacts, world: WorldName, execution_id: ExecutionId) -> None:
+        self._store = store
+        self._artifacts = artifacts
         self._world = world
         self._execution_id = execution_id
 
     async def stored(self, cids: Sequence[Cid]) -> set[Cid]:
         """Those that are stored, and need no bytes."""
-        return set(cids) - await self._blobs.missing(cids)
+        return set(cids).difference(await self._store.find_missing(cids))
 
     async def keep(self, data_by_cid: Mapping[Cid, bytes | None]) -> None:
         """Store and pin blobs; None stands for the bytes of one that is stored. Raises the first error of one.
@@ -37,30 +38,29 @@ class Blobs:
         """
         unpinned = list(data_by_cid)
         for _ in range(_TRIES):
-            await self._put(data_by_cid, await self._blobs.missing(unpinned))
-            outcomes = await self._pin(unpinned)
+            await self._put({cid: data_by_cid[cid] for cid in await self._store.find_missing(unpinned)})
             # A blob that was there before may have been collected between the two steps.
-            unpinned = [cid for cid, error in zip(unpinned, outcomes, strict=True) if error is not None]
+            unpinned = await self._unpinned(unpinned)
             if not unpinned:
                 return
         raise _collected()
 
-    async def _put(self, data_by_cid: Mapping[Cid, bytes | None], missing: set[Cid]) -> None:
-        blobs: list[tuple[Cid, bytes]] = []
-        for cid in missing:
-            data = data_by_cid[cid]
-            if data is None:
-                raise _collected()
-            blobs.append((cid, data))
-        for error in await self._blobs.put_many(blobs) if blobs else ():
-            if error is not None:
-                raise error
+    async def _put(self, data_by_cid: Mapping[Cid, bytes | None]) -> None:
+        blobs = [NewBlob(data, cid) for cid, data in data_by_cid.items() if data is not None]
+        if len(blobs) < len(data_by_cid):
+            raise _collected()
+        for answer in await self._store.put_many(blobs) if blobs else ():
+            if isinstance(answer, TheoryError):
+                raise answer
 
-    async def _pin(self, cids: Sequence[Cid]) -> list[TheoryError | None]:
+    async def _unpinned(self, cids: Sequence[Cid]) -> list[Cid]:
+        """Pin blobs; those that are gone."""
         holder, world = self._execution_id.text, self._world.text
-        pins = [Pin(holder, world, cid, PinKind.INPUT) for cid in cids]
-        await self._blobs.recall(cids)
-        return await self._table.write(lambda table: pinning.pin(table, self._blobs, pins))
+        outcomes = await self._artifacts.pin_many([Pin(holder, world, cid, PinKind.INPUT) for cid in cids])
+        for error in outcomes:
+            if error is not None and error.reason != "BLOB_UNKNOWN":
+                raise error
+        return [cid for cid, error in zip(cids, outcomes, strict=True) if error is not None]
 
 
 class Keeping:

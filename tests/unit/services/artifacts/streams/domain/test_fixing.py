@@ -7,6 +7,8 @@ import pytest
 
 from services.artifacts.adapters.bindings.memory import MemoryBindings
 from services.artifacts.adapters.blobs.memory import MemoryBlobs
+from services.artifacts.domain.artifacts import Artifacts
+from services.artifacts.domain.store import BlobStore
 from services.artifacts.streams.adapters.memory import MemoryStreams
 from services.artifacts.streams.domain import keeping
 from services.artifacts.streams.domain.fixing import Fixing
@@ -57,7 +59,8 @@ class Place:
         self.streams = Streams(self.store, clock)
         self.blobs = Blobs()
         self.bindings = MemoryBindings(clock)
-        self._fixing = Fixing(self.store, self.blobs, self.bindings)
+        blobs = BlobStore(self.blobs, max_blob_bytes=1 << 30)
+        self._fixing = Fixing(self.store, blobs, Artifacts(blobs, self.blobs, self.bindings, clock))
 
     async def fix(self, selectors: Sequence[Selector] = ALL) -> list[tuple[str, list[int]]]:
         """The indexes that are listed of each stream."""

@@ -7,6 +7,8 @@ import pytest
 
 from services.artifacts.adapters.bindings.memory import MemoryBindings
 from services.artifacts.adapters.blobs.memory import MemoryBlobs
+from services.artifacts.domain.artifacts import Artifacts
+from services.artifacts.domain.store import BlobStore
 from services.artifacts.streams.domain.keeping import Blobs, Keeping, require_few
 from services.artifacts.streams.ports import Named, StreamKey
 from theory.core.chunk import MAX_FIXED_BYTES, MAX_FIXED_CHUNKS
@@ -40,7 +42,9 @@ def store() -> Counted:
 
 @pytest.fixture
 def keeping(store: Counted) -> Keeping:
-    return Keeping(Blobs(store, MemoryBindings(FakeClock()), WorldName("w"), ExecutionId("p-1.x")))
+    blobs, clock = BlobStore(store, max_blob_bytes=1 << 30), FakeClock()
+    artifacts = Artifacts(blobs, store, MemoryBindings(clock), clock)
+    return Keeping(Blobs(blobs, artifacts, WorldName("w"), ExecutionId("p-1.x")))
 
 
 def _chunk(idx: int, data: bytes) -> Chunk:
