@@ -30,7 +30,7 @@ MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
     ),
     "ledger": ("ledger", "ledger_log", "budget", "settlement"),
     "registry": ("registry", "snapshot"),
-    "executor": ("executor",),
+    "executor": ("executor", "executor_streams"),
 }
 
 
