@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -243,12 +244,11 @@ def _read(receipt: Receipt) -> Iterator[_Claim]:
     """The chunks that the attempt of a receipt read, of whatever outcome."""
     listed = receipt.document.get("input_cids")
     world = receipt.document.get("world")
-    if not isinstance(listed, list) or not isinstance(world, str):
-        return
-    for each in listed:
-        match each:
-            case {"path": str(path), "cid": str(cid)} if path.startswith(f"/{FACET}/"):
-                yield _Claim(WorldName.parse(world), WorldPath.parse(path), Cid.parse(cid), None, None)
+    for each in listed if isinstance(listed, list) else ():
+        match each, world:
+            case {"path": str(path), "cid": str(cid)}, str(name) if path.startswith(f"/{FACET}/"):
+                with suppress(TheoryError):
+                    yield _Claim(WorldName.parse(name), WorldPath.parse(path), Cid.parse(cid), None, None)
 
 
 class _Checking:
