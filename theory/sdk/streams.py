@@ -57,6 +57,8 @@ class StreamsCapabilities:
     max_stream_chunks: int
     max_stream_bytes: int
     max_wait_s: int
+    max_fixed_chunks: int
+    max_fixed_bytes: int
 
 
 class StreamsClient:
@@ -82,6 +84,8 @@ class StreamsClient:
             found.max_stream_chunks,
             found.max_stream_bytes,
             found.max_wait_s,
+            found.max_fixed_chunks,
+            found.max_fixed_bytes,
         )
 
     async def append(

@@ -6,7 +6,7 @@ from services.artifacts.streams.domain.fixing import FixedStream
 from services.artifacts.streams.domain.promotion import Promoted
 from services.artifacts.streams.ports import StreamStore
 from theory.api.artifacts.v1 import streams_pb2 as pb
-from theory.core.chunk import MAX_SELECTORS, stream_selector
+from theory.core.chunk import MAX_FIXED_BYTES, MAX_FIXED_CHUNKS, MAX_SELECTORS, stream_selector
 from theory.core.errors import Invalid, TheoryError
 from theory.core.selector import Selector
 from theory.core.stream import (
@@ -122,6 +122,8 @@ def capabilities_to_proto(store: StreamStore) -> pb.StreamsServiceGetCapabilitie
         max_stream_chunks=MAX_STREAM_CHUNKS,
         max_stream_bytes=MAX_STREAM_BYTES,
         max_wait_s=MAX_WAIT_S,
+        max_fixed_chunks=MAX_FIXED_CHUNKS,
+        max_fixed_bytes=MAX_FIXED_BYTES,
     )
 
 

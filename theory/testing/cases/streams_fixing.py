@@ -116,8 +116,10 @@ async def more_bytes_than_a_message_are_fixed_in_one_call(target: Target) -> Non
 
 @case()
 async def one_execution_reads_only_so_much(target: Target) -> None:
-    """More than 10,000 chunks are `Invalid` with both limits; a part of them is fixed (I-129)."""
+    """More than 10,000 chunks are `Invalid` with both limits, which the capabilities state; a part is fixed (I-129)."""
     series = Series(target)
+    stated = await series.streams.capabilities()
+    assert (stated.max_fixed_chunks, stated.max_fixed_bytes) == (MAX_FIXED_CHUNKS, MAX_FIXED_BYTES)
     one, batches = numbered(1), MAX_FIXED_CHUNKS // MAX_BATCH_CHUNKS
     await series.append(*one, limits=AskedLimits(max_chunks=2 * MAX_FIXED_CHUNKS, sample_every_n=0))
     await asyncio.gather(*(series.append(*[b""] * MAX_BATCH_CHUNKS) for _ in range(batches)))
