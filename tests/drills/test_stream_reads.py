@@ -84,7 +84,7 @@ async def _read(theory: Theory, plan_id: PlanId) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("point", READ)
 async def test_a_list_that_was_recorded_is_kept_over_a_kill(point: str, tmp_path: Path) -> None:
-    """I-76, I-127, I-128."""
+    """I-76, I-134, I-135."""
     installation = Installation(tmp_path, THEORY_EXECUTOR_RUNTIMES="mock", THEORY_EXECUTOR_DEFAULT_RUNTIME="mock")
     async with installation.server(kill_at=point) as server:
         async with Theory.connect(installation.url) as theory:

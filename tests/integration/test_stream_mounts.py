@@ -129,7 +129,7 @@ async def _require_sound(theory: Embedded, ran: Ran) -> None:
 
 @pytest.mark.parametrize("kind", ["process", pytest.param("local", marks=pytest.mark.docker)])
 async def test_a_processor_reads_the_latest_chunks_of_a_stream_that_goes_on(kind: str, tmp_path: Path) -> None:
-    """I-115, I-127, I-128: samples in the ledger, a fixed list in the mount, the same bytes when it is run again."""
+    """I-115, I-134, I-135: samples in the ledger, a fixed list in the mount, the same bytes when it is run again."""
     async with _studio(kind, tmp_path) as (theory, camera), asyncio.timeout(180):
         await camera.send(6)
         still = await theory.run_plan(_plan("still"))

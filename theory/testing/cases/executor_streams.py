@@ -33,7 +33,7 @@ async def _read(target: Target, plan_id: PlanId) -> list[object]:
 
 @case("MOCK", "PEERS")
 async def what_is_read_of_a_stream_is_in_the_receipt_and_stays(target: Target) -> None:
-    """Every attempt reads the chunks that were kept at the first; their bytes outlast the ring (I-127, I-128)."""
+    """Every attempt reads the chunks that were kept at the first; their bytes outlast the ring (I-134, I-135)."""
     plans, series, chunks = Plans(target), Series(target), numbered(3)
     await series.append(*chunks, limits=_TWO)
     failing = await plans.tool(mock={"outcome": "failed", "attempts": 1})
@@ -55,7 +55,7 @@ async def what_is_read_of_a_stream_is_in_the_receipt_and_stays(target: Target) -
 
 @case("MOCK", "PEERS")
 async def equal_chunks_are_equal_work(target: Target) -> None:
-    """A result is used again until something is appended; then the miss names the stream (I-71, I-72, I-127)."""
+    """A result is used again until something is appended; then the miss names the stream (I-71, I-72, I-134)."""
     plans, series = Plans(target), Series(target)
     ref = await plans.tool()
     await series.append(*numbered(2), limits=_TWO)
@@ -74,7 +74,7 @@ async def equal_chunks_are_equal_work(target: Target) -> None:
 
 @case("MOCK", "PEERS")
 async def a_read_that_finds_no_chunk_is_named(target: Target) -> None:
-    """A selector of streams without a chunk ends the execution without a try, as one of artifacts does (I-127)."""
+    """A selector of streams without a chunk ends the execution without a try, as one of artifacts does (I-134)."""
     plans, series = Plans(target), Series(target)
     await series.append(*numbered(3), limits=_TWO)
     selectors = ["/streams/none/**", _at(series, 0), series.series]
@@ -89,7 +89,7 @@ async def a_read_that_finds_no_chunk_is_named(target: Target) -> None:
 
 @case("MOCK", "PEERS")
 async def predicates_see_the_chunks_that_are_read(target: Target) -> None:
-    """A predicate that names a chunk is about the fixed ones alone (I-70, I-127)."""
+    """A predicate that names a chunk is about the fixed ones alone (I-70, I-134)."""
     plans, series = Plans(target), Series(target)
     await series.append(*numbered(2), limits=_TWO)
     exists: dict[str, JSON] = {"id": "artifact.exists@1", "args": {"path": _at(series, 1)}}

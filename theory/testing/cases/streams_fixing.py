@@ -53,7 +53,7 @@ def _fixed(series: Series, chunks: Sequence[bytes], *, start: int = 0) -> list[F
 
 @case()
 async def what_is_fixed_is_what_the_ring_keeps(target: Target) -> None:
-    """Each kept chunk that a selector names is listed once, with path, CID and size, by series and index (I-127)."""
+    """Each kept chunk that a selector names is listed once, with path, CID and size, by series and index (I-134)."""
     series, chunks = Series(target), [*numbered(4), b""]
     other = series.beside("/streams/camera/sound")
     await series.append(*chunks, limits=AskedLimits(max_chunks=3))
@@ -72,7 +72,7 @@ async def what_is_fixed_is_what_the_ring_keeps(target: Target) -> None:
 
 @case()
 async def what_names_no_chunk_adds_none(target: Target) -> None:
-    """Dropped and future chunks, other folders, other worlds: nothing is listed, and it is no error (I-127)."""
+    """Dropped and future chunks, other folders, other worlds: nothing is listed, and it is no error (I-134)."""
     series = Series(target)
     await series.append(*numbered(3), limits=AskedLimits(max_chunks=2))
     dispatch, elsewhere = _Dispatch(target, series), _Dispatch(target, series.elsewhere())
@@ -87,7 +87,7 @@ async def what_names_no_chunk_adds_none(target: Target) -> None:
 
 @case()
 async def what_is_fixed_stays_when_the_ring_has_dropped_it(target: Target) -> None:
-    """Bytes stay readable by their CID; another call looks anew, and what was listed before stays too (I-128)."""
+    """Bytes stay readable by their CID; another call looks anew, and what was listed before stays too (I-135)."""
     series, chunks = Series(target), numbered(6)
     dispatch = _Dispatch(target, series)
     fixed: list[FixedChunk] = []
@@ -103,7 +103,7 @@ async def what_is_fixed_stays_when_the_ring_has_dropped_it(target: Target) -> No
 
 @case()
 async def more_bytes_than_a_message_are_fixed_in_one_call(target: Target) -> None:
-    """What an answer of chunks could not carry is listed, and each chunk is a blob (I-127)."""
+    """What an answer of chunks could not carry is listed, and each chunk is a blob (I-134)."""
     series = Series(target)
     chunks = [bytes([at]) * MIB for at in range(9)]
     for start in range(0, 9, 3):
@@ -116,7 +116,7 @@ async def more_bytes_than_a_message_are_fixed_in_one_call(target: Target) -> Non
 
 @case()
 async def one_execution_reads_only_so_much(target: Target) -> None:
-    """More than 10,000 chunks are `Invalid` with both limits, which the capabilities state; a part is fixed (I-129)."""
+    """More than 10,000 chunks are `Invalid` with both limits, which the capabilities state; a part is fixed (I-136)."""
     series = Series(target)
     stated = await series.streams.capabilities()
     assert (stated.max_fixed_chunks, stated.max_fixed_bytes) == (MAX_FIXED_CHUNKS, MAX_FIXED_BYTES)

@@ -20,7 +20,7 @@ _QUIET = AskedLimits(max_chunks=3, sample_every_n=0)
 
 @case()
 async def a_promoted_chunk_is_an_artifact(target: Target) -> None:
-    """The path keeps the chunk's bytes when the ring has dropped them; a repeat succeeds (I-7, I-130)."""
+    """The path keeps the chunk's bytes when the ring has dropped them; a repeat succeeds (I-7, I-137)."""
     series, chunks = Series(target), numbered(3)
     artifacts, world = ArtifactsClient(target.channel()), WorldName(series.world)
     await series.append(*chunks, limits=_QUIET)
@@ -35,7 +35,7 @@ async def a_promoted_chunk_is_an_artifact(target: Target) -> None:
 
 @case()
 async def each_chunk_is_promoted_on_its_own(target: Target) -> None:
-    """A path that is bound to other bytes, or is a folder, refuses its item and no other (I-7, I-86, I-130)."""
+    """A path that is bound to other bytes, or is a folder, refuses its item and no other (I-7, I-86, I-137)."""
     series, chunks = Series(target), numbered(3)
     await series.append(*chunks, limits=_QUIET)
     below = WorldPath(f"{_A}/below")
@@ -53,7 +53,7 @@ async def each_chunk_is_promoted_on_its_own(target: Target) -> None:
 
 @case()
 async def what_the_ring_does_not_keep_is_not_promoted(target: Target) -> None:
-    """A dropped chunk and one to come are `NotFound` and say what is kept; so is an unknown stream (I-130)."""
+    """A dropped chunk and one to come are `NotFound` and say what is kept; so is an unknown stream (I-137)."""
     series = Series(target)
     await series.append(*numbered(5), limits=_QUIET)
     answers = await series.streams.promote_many(series.world, series.series, [(1, _A), (5, _A), (1 << 62, _A), (2, _A)])
@@ -90,7 +90,7 @@ async def a_promotion_has_limits(target: Target) -> None:
 
 @case("LEDGER")
 async def a_promotion_is_a_direct_write(target: Target) -> None:
-    """Each new binding is one `artifact.written` of the chain that was named; a repeat is none (I-55, I-130)."""
+    """Each new binding is one `artifact.written` of the chain that was named; a repeat is none (I-55, I-137)."""
     series, plan_id, chunks = Series(target), target.fresh("plan"), numbered(2)
     await series.append(*chunks, limits=_QUIET, plan_id=plan_id)
     for _ in range(2):
