@@ -65,6 +65,7 @@ EXECUTION = ExecutionRecord(
     seq=1,
     attempt_idx=1,
     epoch=2,
+    chunks=((WorldPath("/streams/camera/0000000000000000007"), Cid.of(b"frame")),),
     attempt=ATTEMPT,
     outcome=AttemptOutcome.FAILED,
     failure=Failure("PROCESSOR_FAILED", "it failed", {"exit_code": "1"}),

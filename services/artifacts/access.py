@@ -35,4 +35,6 @@ ACCESS: Mapping[str, Scope] = {
     f"{_RETENTION}/CollectGarbage": ANYONE,
     f"{_RETENTION}/DropWorld": ANYONE,
     f"{_RETENTION}/ScrubBlobs": ANYONE,
+    f"{_STREAMS}/FixChunks": _EXECUTOR,
+    f"{_STREAMS}/PromoteChunks": ANYONE,  # as ReadChunks and PutArtifacts
 }

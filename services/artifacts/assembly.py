@@ -34,6 +34,8 @@ from services.artifacts.retention.domain.scrubber import Scrubber
 from services.artifacts.retention.servicer import RetentionServicer
 from services.artifacts.servicer import ArtifactsServicer
 from services.artifacts.streams.adapters import open_streams
+from services.artifacts.streams.domain.fixing import Fixing
+from services.artifacts.streams.domain.promotion import Promotion
 from services.artifacts.streams.domain.streams import Streams
 from services.artifacts.streams.servicer import StreamsServicer
 from services.drivers import key_file
@@ -88,7 +90,7 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         and Presigning(store, blobs, leases, artifacts, plane.presigner, key=key, clock=clock, ids=ids or SystemIds()),
     )
     streams = Streams(series, clock)
-    streams_servicer = StreamsServicer(streams, series)
+    streams_servicer = StreamsServicer(streams, Fixing(series, store, artifacts), Promotion(series, artifacts), series)
     retention = _retention(config, blobs, table, streams, clock)
     sweep = Sweep(table, ledger, clock, doubt=timedelta(seconds=config.doubt_s))
 

@@ -308,6 +308,14 @@ async def test_chunks_are_appended_read_and_counted(theory: Command) -> None:
     (stream,) = (await theory.ok("streams", "status", *place, "--json")).document["streams"]
     assert (stream["chunk_count"], stream["dropped_chunks"], stream["max_chunks"]) == (3, 1, 2)
     assert "/streams/letters" in (await theory.ok("streams", "ls", "shared", "/streams/")).out
+    promoted = (await theory.ok("streams", "promote", *place, "2", "/artifacts/letters/last.txt", "--json")).document
+    assert (promoted["path"], promoted["content_type"]) == ("/artifacts/letters/last.txt", "text/plain")
+    assert (await theory.ok("artifacts", "cat", "shared", "/artifacts/letters/last.txt")).out == "again"
+    dropped = await theory("streams", "promote", *place, "0", "/artifacts/letters/first.txt")
+    assert dropped.code == 1
+    assert "reason: CHUNK_UNKNOWN" in dropped.err
+    checked = (await theory.ok("artifacts", "fsck", "shared", "/streams/", "--json")).document
+    assert (checked["sound"], checked["artifacts"], checked["chunks"]) == (True, 0, 2)
 
     other = await theory("streams", "append", *place, "x", "--max-chunks", "3")
     assert other.code == 1

@@ -31,7 +31,7 @@ async def ls(session: Session, options: argparse.Namespace) -> int:
     session.output.table([(size(each.size_bytes), each.content_type, each.path.text) for each in found], [">", "", ""])
     total = f"{counted(len(found), 'file')}, {size(sum(each.size_bytes for each in found))}"
     session.output.line(Cell(f"{total} in world {world}", "dim"))
-    session.output.document({"artifacts": [_document(each) for each in found]})
+    session.output.document({"artifacts": [document_of(each) for each in found]})
     return OK
 
 
@@ -52,7 +52,7 @@ async def get(session: Session, options: argparse.Namespace) -> int:
     session.output.table([(size(each.size_bytes), str(target)) for each, target in copied], [">", ""])
     if not copied:
         session.output.line(f"nothing is there in world {world}")
-    session.output.document({"copied": [{**_document(each), "file": str(target)} for each, target in copied]})
+    session.output.document({"copied": [{**document_of(each), "file": str(target)} for each, target in copied]})
     return OK
 
 
@@ -73,7 +73,7 @@ async def put(session: Session, options: argparse.Namespace) -> int:
                 cid = await theory.artifacts.upload_file(Path(options.file), progress=progress)
         artifact = await theory.artifacts.put(world, ArtifactPut(path, cid, content_type))
     session.output.line(f"{artifact.path}  ", Cell(artifact.cid.text, "dim"), f"  {size(artifact.size_bytes)}")
-    session.output.document(_document(artifact))
+    session.output.document(document_of(artifact))
     return OK
 
 
@@ -107,7 +107,7 @@ async def stat(session: Session, options: argparse.Namespace) -> int:
             ("bound", f"{moment(each.create_time)} UTC"),
         ]
         session.output.table([(Cell(name, "dim"), value) for name, value in facts])
-    session.output.document({"artifacts": [_document(each) for each in found]})
+    session.output.document({"artifacts": [document_of(each) for each in found]})
     return OK
 
 
@@ -145,7 +145,8 @@ async def copy_outputs(theory: Theory, plan: PlanView, into: Path) -> int:
     return len(await copy(theory, found, into, below=below))
 
 
-def _document(artifact: Artifact) -> dict[str, JSON]:
+def document_of(artifact: Artifact) -> dict[str, JSON]:
+    """An artifact in what `--json` prints."""
     return {
         "world": artifact.world.text,
         "path": artifact.path.text,

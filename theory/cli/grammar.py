@@ -233,6 +233,13 @@ def _streams(parser: argparse.ArgumentParser) -> None:
     read.add_argument("--max", type=int, default=100, metavar="N", help="how many at most, 1 to 100 (default: 100)")
     read.add_argument("--wait", type=int, default=0, metavar="S", help="wait for a chunk, up to 20 s (default: 0)")
     read.add_argument("--raw", action="store_true", help="their bytes alone, one behind the other")
+    promote = noun.verb("promote", "bind a chunk that is kept to a path, where it stays", *place)
+    promote.add_argument("idx", metavar="IDX", type=int, help="its index")
+    promote.add_argument("path", metavar="PATH", help="where to, such as /artifacts/stills/cover.png")
+    promote.add_argument("--content-type", metavar="TYPE", help="(default: by the name of PATH)")
+    promote.add_argument(
+        "--plan", metavar="PLAN", help="whose chain records it, or 'latest' (default: system.artifacts)"
+    )
     noun.verb("status", "describe streams", place[0]).add_argument("series", metavar="SERIES", nargs="+")
     ls = noun.verb("ls", "list the streams below a folder of a world", place[0])
     ls.add_argument("prefix", metavar="PREFIX", nargs="?", help="ends in / (default: the whole world)")

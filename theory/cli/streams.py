@@ -2,14 +2,17 @@
 
 import argparse
 
+from theory.cli.artifacts import document_of
 from theory.cli.failures import OK
 from theory.cli.kv import given_bytes, preview, value_document
 from theory.cli.output import Cell
 from theory.cli.session import Session, plan_named, world_named
 from theory.cli.text import counted, moment, size
 from theory.core.clock import rfc3339
+from theory.core.content_type import content_type_by_name
 from theory.core.jcs import JSON
 from theory.core.stream import AskedLimits, ChunkPage, Stream
+from theory.core.world_path import WorldPath
 from theory.sdk.rpc import unwrapped
 
 
@@ -64,6 +67,24 @@ async def read(session: Session, options: argparse.Namespace) -> int:
             "skipped_chunks": page.skipped_chunks,
         }
     )
+    return OK
+
+
+async def promote(session: Session, options: argparse.Namespace) -> int:
+    """Bind a chunk to a path."""
+    path = WorldPath.parse(options.path)
+    async with session.connect() as theory:
+        plan_id = None if options.plan is None else await plan_named(theory, options.plan)
+        artifact = await theory.streams.promote(
+            await world_named(theory, options.world),
+            options.series,
+            options.idx,
+            path,
+            content_type=options.content_type or content_type_by_name(path.name),
+            plan_id=None if plan_id is None else plan_id.text,
+        )
+    session.output.line(f"{artifact.path}  ", Cell(artifact.cid.text, "dim"), f"  {size(artifact.size_bytes)}")
+    session.output.document(document_of(artifact))
     return OK
 
 

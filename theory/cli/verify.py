@@ -37,6 +37,7 @@ _SENTENCE_BY_WORD: Mapping[str, str] = {
     "SIZE": "the bytes are more or fewer than is said",
     "BLOB_UNKNOWN": "the bytes are gone",
     "BLOB_CORRUPT": "the stored bytes have another CID",
+    "CHUNK_CORRUPT": "the stored bytes have another CID",
     "STORE_CORRUPT": "the database is damaged",
 }
 
@@ -86,6 +87,7 @@ def _tell(session: Session, result: Verification) -> None:
     parts = [counted(result.events, "event")]
     parts += [counted(result.receipts, "receipt")] if result.receipts else []
     parts += [counted(result.artifacts, "artifact")] if result.artifacts else []
+    parts += [counted(result.chunks, "chunk")] if result.chunks else []
     session.output.line(verdict, f"  {result.chain:<28}  ", Cell(", ".join(parts), "dim"))
     for fault in result.faults:
         session.output.line("       ", Cell(place(fault), "red"), f": {fault.what}, {sentence(fault)}")
@@ -120,6 +122,7 @@ def _document(result: Verification) -> dict[str, JSON]:
         "events": result.events,
         "receipts": result.receipts,
         "artifacts": result.artifacts,
+        "chunks": result.chunks,
         "bytes_hashed": result.bytes_hashed,
         "faults": [fault_document(each) for each in result.faults],
     }

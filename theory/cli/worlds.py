@@ -117,13 +117,15 @@ async def fsck(session: Session, options: argparse.Namespace) -> int:
         session.output.line(
             Cell(fault.path, "red"), f": {fault.what}, {sentence(fault)} ", Cell(f"({fault.cid})", "dim")
         )
-    looked_at = (
-        f"{counted(found.artifacts, 'file')} in world {world}, {counted(found.contents, 'content')}, "
-        f"{size(found.bytes_hashed)} hashed"
-    )
+    looked_at = f"{counted(found.artifacts, 'file')} in world {world}, {counted(found.contents, 'content')}, "
+    if found.chunks:
+        looked_at += f"{counted(found.chunks, 'chunk')} of streams, "
+    looked_at += f"{size(found.bytes_hashed)} hashed"
     faults = len(found.faults)
     verdict = Cell(counted(faults, "fault"), "red bold") if faults else Cell("sound", "green bold")
-    session.output.line(*((verdict, f": {looked_at}") if found.artifacts else (f"nothing is there in world {world}",)))
+    session.output.line(
+        *((verdict, f": {looked_at}") if found.artifacts or found.chunks else (f"nothing is there in world {world}",))
+    )
     session.output.document(
         {
             "world": world.text,
@@ -131,6 +133,7 @@ async def fsck(session: Session, options: argparse.Namespace) -> int:
             "sound": not faults,
             "artifacts": found.artifacts,
             "contents": found.contents,
+            "chunks": found.chunks,
             "bytes_hashed": found.bytes_hashed,
             "faults": [_fault_document(each) for each in found.faults],
         }

@@ -102,7 +102,7 @@ class ArtifactsClient(BlobsClient):
                     world=world.text, plan_id=plan_id.text if plan_id else "", items=map(_put_to_proto, batch)
                 )
                 response = await call(self._stub.PutArtifacts, request)
-                put += answers(response.results, lambda result: _artifact_from_proto(result.artifact))
+                put += answers(response.results, lambda result: artifact_from_proto(result.artifact))
             return put
 
         return await sendable.ask(items, _put_fault, ask)
@@ -139,7 +139,7 @@ class ArtifactsClient(BlobsClient):
         for batch in fitting(paths, max_items=MAX_ITEMS):
             request = pb.StatArtifactsRequest(world=world.text, world_paths=[path.text for path in batch])
             response = await call(self._stub.StatArtifacts, request)
-            found += answers(response.results, lambda result: _artifact_from_proto(result.artifact))
+            found += answers(response.results, lambda result: artifact_from_proto(result.artifact))
         return found
 
     async def read_many(self, world: WorldName, paths: Sequence[WorldPath]) -> Answers[tuple[Artifact, bytes]]:
@@ -226,7 +226,7 @@ class ArtifactsClient(BlobsClient):
         while True:
             page = await call(self._stub.ListArtifacts, request)
             for artifact in page.artifacts:
-                yield _artifact_from_proto(artifact)
+                yield artifact_from_proto(artifact)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
@@ -295,7 +295,8 @@ def _output_to_proto(output: Output) -> pb.Output:
     )
 
 
-def _artifact_from_proto(artifact: pb.Artifact) -> Artifact:
+def artifact_from_proto(artifact: pb.Artifact) -> Artifact:
+    """A bound path as the service describes it."""
     return Artifact(
         WorldName.parse(artifact.world),
         WorldPath.parse(artifact.world_path),
@@ -307,7 +308,7 @@ def _artifact_from_proto(artifact: pb.Artifact) -> Artifact:
 
 
 def _read_from_proto(result: pb.ReadArtifactsResponse.Result) -> tuple[Artifact, bytes]:
-    return _artifact_from_proto(result.artifact), result.data
+    return artifact_from_proto(result.artifact), result.data
 
 
 def _verified(answer: tuple[Artifact, bytes] | TheoryError) -> tuple[Artifact, bytes] | TheoryError:

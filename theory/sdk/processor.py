@@ -106,10 +106,13 @@ class Context:
             raise ProcessorError(f"cannot read {path}: {error.strerror}; is it among the reads?") from error
 
     def list(self, prefix: str) -> tuple[str, ...]:
-        """The WorldPaths of all files under `prefix`, which ends in `/`, sorted; empty where there are none."""
+        """The WorldPaths of all files under `prefix`, which ends in `/`, sorted; empty where there are none.
+
+        The chunks of a stream lie under its series, each under its index in 19 digits: the last one is the newest.
+        """
         if not prefix.endswith("/"):
             raise ProcessorError(f"not a prefix, it has no / at its end: {prefix!r}")
-        root = self._world.joinpath(*_segments(prefix[:-1]))
+        root = self._world.joinpath(*_segments(f"{prefix}any")[:-1])  # a facet alone is a prefix, and no path
         found = (each.relative_to(self._world).as_posix() for each in root.rglob("*") if each.is_file())
         return tuple(sorted(f"/{each}" for each in found))
 

@@ -9,8 +9,12 @@ import grpc
 
 from theory.api.artifacts.v1 import streams_pb2 as pb
 from theory.api.artifacts.v1.streams_pb2_grpc import StreamsServiceStub
+from theory.core.artifact import Artifact
+from theory.core.chunk import FixedChunk, chunk_path
 from theory.core.cid import Cid
 from theory.core.errors import Corrupt, Invalid, TheoryError, shown
+from theory.core.ids import ExecutionId
+from theory.core.selector import Selector
 from theory.core.stream import (
     ANY_LIMITS,
     MAX_BATCH_CHUNKS,
@@ -21,18 +25,24 @@ from theory.core.stream import (
     ChunkPage,
     Stream,
     StreamLimits,
+    series_of,
 )
 from theory.core.world_path import WorldName, WorldPath
 from theory.sdk import sendable
+from theory.sdk.artifacts import artifact_from_proto
 from theory.sdk.places import PlaceCoalescer
-from theory.sdk.rpc import answers, fitting
+from theory.sdk.rpc import answers, fitting, unwrapped
 from theory.wire.channel import call
 
 MAX_ITEMS = 1_000
 PAGE_ITEMS = 1_000
+FIX_TIMEOUT_S = 120.0
+"""How long fixing may take: up to 256 MiB become blobs."""
 
 Statuses: TypeAlias = list[Stream | TheoryError]
 """One answer per series, in order. A name of its own, because `list` is a method here."""
+FixedChunks: TypeAlias = list[FixedChunk]
+PromotedChunks: TypeAlias = list[Artifact | TheoryError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,8 @@ class StreamsCapabilities:
     max_stream_chunks: int
     max_stream_bytes: int
     max_wait_s: int
+    max_fixed_chunks: int
+    max_fixed_bytes: int
 
 
 class StreamsClient:
@@ -72,6 +84,8 @@ class StreamsClient:
             found.max_stream_chunks,
             found.max_stream_bytes,
             found.max_wait_s,
+            found.max_fixed_chunks,
+            found.max_fixed_bytes,
         )
 
     async def append(
@@ -109,8 +123,7 @@ class StreamsClient:
         `CHUNK_TOO_LARGE`, `STREAM_LIMIT_INVALID`).
         """
         _require_place(world, series)
-        if plan_id is not None and not sendable.is_text(plan_id):
-            raise Invalid("ID_INVALID", "a plan_id is no Unicode text", field="plan_id")
+        _require_plan_id(plan_id)
         StreamLimits(**limits.given())
         _require_idx(expected_idx or 0, "expected_idx")
         request = pb.AppendChunksRequest(
@@ -158,6 +171,66 @@ class StreamsClient:
             from_idx = page.next_idx
             if page.chunks:
                 yield page
+
+    async def promote(
+        self,
+        world: str,
+        series: str,
+        idx: int,
+        world_path: WorldPath,
+        *,
+        content_type: str = "",
+        plan_id: str | None = None,
+    ) -> Artifact:
+        """Bind one chunk that is kept to a path of its world. As `promote_many`."""
+        promoted = await self.promote_many(
+            world, series, [(idx, world_path)], content_type=content_type, plan_id=plan_id
+        )
+        return unwrapped(promoted)[0]
+
+    async def promote_many(
+        self,
+        world: str,
+        series: str,
+        chunks: Sequence[tuple[int, WorldPath]],
+        *,
+        content_type: str = "",
+        plan_id: str | None = None,
+    ) -> PromotedChunks:
+        """Bind up to 100 chunks to paths of their world, each on its own, recorded in the plan's chain; in order.
+
+        `NotFound` (`STREAM_UNKNOWN`) as a whole; per item `NotFound` (`CHUNK_UNKNOWN`) where the stream has not come so
+        far, or has dropped the chunk, `Corrupt` (`CHUNK_CORRUPT`), and what `ArtifactsClient.put` is refused with.
+        """
+        _require_place(world, series)
+        _require_plan_id(plan_id)
+        if not sendable.is_text(content_type):
+            raise Invalid("FIELD_INVALID", "a content type is no Unicode text", field="content_type")
+        for idx, _ in chunks:
+            _require_idx(idx, "idx")
+        items = [pb.PromoteChunksRequest.Item(idx=idx, world_path=path.text) for idx, path in chunks]
+        request = pb.PromoteChunksRequest(
+            world=world, series=series, plan_id=plan_id or "", content_type=content_type, items=items
+        )
+        response = await call(self._stub.PromoteChunks, request)
+        return answers(response.results, lambda result: artifact_from_proto(result.artifact))
+
+    async def fix(self, world: WorldName, execution_id: ExecutionId, selectors: Sequence[Selector]) -> FixedChunks:
+        """Store the chunks that the selectors name as blobs, for one execution, and list them by path.
+
+        For the executor alone. Each call looks anew. `Invalid` (`CHUNKS_TOO_MANY`, `SELECTOR_INVALID`); `Corrupt`
+        (`CHUNK_CORRUPT`); `Exhausted` (`DISK_FULL`).
+        """
+        request = pb.FixChunksRequest(
+            world=world.text, execution_id=execution_id.text, selectors=[each.text for each in selectors]
+        )
+        response = await call(self._stub.FixChunks, request, timeout_s=FIX_TIMEOUT_S)
+        return [
+            FixedChunk(chunk_path(series, each.idx), Cid.parse(each.cid), each.size_bytes)
+            for stream in response.streams
+            for series in [series_of(stream.series)]
+            for each in stream.chunks
+        ]
 
     async def status(self, world: str, series: str) -> Stream:
         """The counters; `NotFound` (`STREAM_UNKNOWN`)."""
@@ -215,6 +288,11 @@ def _require_place(world: str, path: str) -> None:
         raise Invalid("WORLD_INVALID", "a world's name is no Unicode text", value=shown(world))
     if fault := _series_fault(path):
         raise fault
+
+
+def _require_plan_id(plan_id: str | None) -> None:
+    if plan_id is not None and not sendable.is_text(plan_id):
+        raise Invalid("ID_INVALID", "a plan_id is no Unicode text", field="plan_id")
 
 
 def _series_fault(path: str) -> Invalid | None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,11 @@ from theory.core.cid import Cid
 from theory.core.errors import Corrupt, NotFound, TheoryError
 from theory.core.ids import PlanId
 from theory.core.receipt import AttemptOutcome, Receipt
+from theory.core.stream import FACET
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.sdk.client import Theory
 from theory.sdk.log import LogClient
+from theory.sdk.rings import verify_rings
 from theory.sdk.rpc import fitting
 
 MAX_INLINE_BYTES = 1024 * 1024
@@ -36,7 +39,7 @@ class ArtifactFault:
 
     `what` is `UNBOUND` (nothing is at the path), `BOUND_ELSEWHERE` (another CID is), `FIELDS` (size or content type say
     something else), `SIZE` (the bytes are more or fewer than is said), `BLOB_UNKNOWN` (the bytes are gone), or
-    `BLOB_CORRUPT` (the bytes have another CID).
+    `BLOB_CORRUPT` (the bytes have another CID); of a chunk that a ring keeps it is `CHUNK_CORRUPT`.
     """
 
     world: str
@@ -63,6 +66,8 @@ class Verification:
     bytes_hashed: int
     """Of distinct contents."""
     faults: tuple[AnyFault, ...]
+    chunks: int = 0
+    """Chunks of streams that executions read."""
 
     @property
     def ok(self) -> bool:
@@ -79,10 +84,14 @@ class WorldVerification:
     """How many distinct ones."""
     bytes_hashed: int
     faults: tuple[ArtifactFault, ...]
+    chunks: int = 0
+    """How many the rings of its streams keep."""
 
 
 async def verify_world(theory: Theory, world: WorldName, prefix: PathPrefix | None = None) -> WorldVerification:
     """Read the bytes of everything that is bound in a world, or below one of its folders, each content once.
+
+    Of streams, every chunk that a ring keeps; what executions have read of them is asked by `verify_plan`.
 
     That they hash to the CID and are as many as is said is computed here. What the ledger says of them is asked by
     `verify_plan`. Damage is a fault and no error, but for `Corrupt` where even the list cannot be read; `Unavailable`
@@ -95,8 +104,15 @@ async def verify_world(theory: Theory, world: WorldName, prefix: PathPrefix | No
     checking = _Checking(theory)
     await checking.check_bytes(claims)
     contents = len({each.cid for each in claims})
-    faults = tuple(sorted(checking.faults, key=lambda fault: fault.path))
-    return WorldVerification(len(claims), contents, checking.bytes_hashed, faults)
+    rings = await verify_rings(theory.streams, world, prefix)
+    faults = [*checking.faults, *(ArtifactFault(world.text, path, cid, "CHUNK_CORRUPT") for path, cid in rings.corrupt)]
+    return WorldVerification(
+        artifacts=len(claims),
+        contents=contents,
+        bytes_hashed=checking.bytes_hashed + rings.bytes_hashed,
+        faults=tuple(sorted(faults, key=lambda fault: fault.path)),
+        chunks=rings.chunks,
+    )
 
 
 async def verify_plan(theory: Theory, plan_id: str, log: LogClient | None = None) -> Verification:
@@ -104,9 +120,11 @@ async def verify_plan(theory: Theory, plan_id: str, log: LogClient | None = None
 
     The chain, link by link; every receipt by its bytes, and that each is named by the chain and the other way round;
     the account; of every output of a succeeded final receipt, and of every file that was written directly, that the
-    path is bound to its CID and that the bytes have it. Only bytes count: no service is taken at its word. With `log`
-    each event is also shown to be a leaf of the tree that the ledger signed, which contains every state of it that was
-    seen before. Of a plan that goes on, outputs that are settled and not bound yet are passed over.
+    path is bound to its CID and that the bytes have it; of every chunk that an execution read, that there are bytes
+    with its CID, whether or not the stream still keeps it. Only bytes count: no service is taken at its word.
+
+    With `log` each event is also shown to be a leaf of the tree that the ledger signed, which contains every state of
+    it that was seen before. Of a plan that goes on, outputs that are settled and not bound yet are passed over.
 
     Damage is a fault and no error. `NotFound` (`PLAN_UNKNOWN`) where the chain is empty; `Unavailable` where a service
     is away; `Corrupt` (`SIGNATURE_INVALID`, `CHECKPOINT_INVALID`, `LOG_FORKED`) where the ledger is not that of `log`,
@@ -120,13 +138,15 @@ async def verify_plan(theory: Theory, plan_id: str, log: LogClient | None = None
     await checking.check(claims.claimed)
     if any(each.what == "UNBOUND" for each in checking.faults) and await _goes_on(theory, plan_id):
         checking.faults = [each for each in checking.faults if each.what != "UNBOUND"]
+    chunks = sum(each.is_chunk for each in claims.claimed)
     return Verification(
         chain=plan_id,
         events=claims.events,
         receipts=claims.receipts,
-        artifacts=len(claims.claimed),
+        artifacts=len(claims.claimed) - chunks,
         bytes_hashed=checking.bytes_hashed,
         faults=(*faults, *checking.faults),
+        chunks=chunks,
     )
 
 
@@ -146,6 +166,11 @@ class _Claim:
     cid: Cid
     size_bytes: int | None
     content_type: str | None
+
+    @property
+    def is_chunk(self) -> bool:
+        """Whether it is a chunk of a stream, which is a blob and no binding."""
+        return self.path.facet == FACET
 
 
 @dataclass(slots=True)
@@ -190,7 +215,7 @@ async def _read_claims(theory: Theory, plan_id: str) -> _Claims:
     for answer in await _each(list(receipt_ids), theory.ledger.get_receipts):
         if isinstance(answer, Receipt):
             claims.receipts += 1
-            for claim in _settled(answer):
+            for claim in (*_settled(answer), *_read(answer)):
                 claims.add(claim)
     return claims
 
@@ -216,6 +241,17 @@ def _settled(receipt: Receipt) -> Iterator[_Claim]:
         yield _Claim(name, each.path, each.cid, each.size_bytes, each.content_type)
 
 
+def _read(receipt: Receipt) -> Iterator[_Claim]:
+    """The chunks that the attempt of a receipt read, of whatever outcome."""
+    listed = receipt.document.get("input_cids")
+    world = receipt.document.get("world")
+    for each in listed if isinstance(listed, list) else ():
+        match each, world:
+            case {"path": str(path), "cid": str(cid)}, str(name) if path.startswith(f"/{FACET}/"):
+                with suppress(TheoryError):
+                    yield _Claim(WorldName.parse(name), WorldPath.parse(path), Cid.parse(cid), None, None)
+
+
 class _Checking:
     """Looks at what is bound, and at the bytes behind it, each content once."""
 
@@ -228,7 +264,8 @@ class _Checking:
         """Find everything that is wrong with these claims."""
         by_world: dict[WorldName, list[_Claim]] = {}
         for claim in claims:
-            by_world.setdefault(claim.world, []).append(claim)
+            if not claim.is_chunk:
+                by_world.setdefault(claim.world, []).append(claim)
         for world, claimed in by_world.items():
             bound = await _each([each.path for each in claimed], partial(self._artifacts.stat_many, world))
             for claim, artifact in zip(claimed, bound, strict=True):

@@ -20,10 +20,17 @@ MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
     "secret": ("secrets",),
     "volume": ("volumes",),
     "artifacts": ("blobs", "presign", "artifacts", "bindings", "retention"),
-    "streams": ("streams", "streams_ring", "streams_input", "streams_events"),
+    "streams": (
+        "streams",
+        "streams_ring",
+        "streams_input",
+        "streams_events",
+        "streams_fixing",
+        "streams_promotion",
+    ),
     "ledger": ("ledger", "ledger_log", "budget", "settlement"),
     "registry": ("registry", "snapshot"),
-    "executor": ("executor",),
+    "executor": ("executor", "executor_streams"),
 }
 
 

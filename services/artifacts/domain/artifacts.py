@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.artifacts.domain import bindings
+from services.artifacts.domain import bindings, pinning
 from services.artifacts.domain.batch import for_sound
 from services.artifacts.domain.bindings import Write, Written, artifact_of, world_dropped
 from services.artifacts.domain.leases import Leases
 from services.artifacts.domain.store import BlobStore, NewBlob
-from services.artifacts.ports import BindingAdapter, BindingReader, BlobIndex, Hold, PathKey
+from services.artifacts.ports import BindingAdapter, BindingReader, BlobIndex, Hold, PathKey, Pin
 from theory.core.artifact import Artifact
 from theory.core.binding import Abortion, Commitment, Preparation
 from theory.core.cid import Cid
@@ -84,6 +84,11 @@ class Artifacts:
         if holds is None:
             raise world_dropped(world)
         return [artifact_of(hold) for hold in holds]
+
+    async def pin_many(self, pins: Sequence[Pin]) -> list[TheoryError | None]:
+        """Keep each blob for its holder; one outcome each, in order. As `pinning.pin`."""
+        await self._leases.recall({each.cid for each in pins})
+        return await self._table.write(lambda table: pinning.pin(table, self._index, pins))
 
     async def prepare_many(self, items: Sequence[Preparation]) -> list[TheoryError | None]:
         """Reserve the outputs of each attempt, all or none; one outcome each, in order. As `bindings.prepare`."""

@@ -1,8 +1,14 @@
 """Protobuf to the words of streams, and back."""
 
+from services.artifacts.codec import artifact_to_proto, path_of
+from services.artifacts.domain.bindings import Written
+from services.artifacts.streams.domain.fixing import FixedStream
+from services.artifacts.streams.domain.promotion import Promoted
 from services.artifacts.streams.ports import StreamStore
 from theory.api.artifacts.v1 import streams_pb2 as pb
-from theory.core.errors import TheoryError
+from theory.core.chunk import MAX_FIXED_BYTES, MAX_FIXED_CHUNKS, MAX_SELECTORS, stream_selector
+from theory.core.errors import Invalid, TheoryError
+from theory.core.selector import Selector
 from theory.core.stream import (
     MAX_BATCH_BYTES,
     MAX_BATCH_CHUNKS,
@@ -15,6 +21,7 @@ from theory.core.stream import (
     ChunkPage,
     Stream,
 )
+from theory.wire.batches import batch
 from theory.wire.moments import timestamp
 from theory.wire.status import item_ok, item_status
 
@@ -39,6 +46,18 @@ def expected_idx_from_proto(request: pb.AppendChunksRequest) -> int | None:
 def max_chunks_from_proto(request: pb.ReadChunksRequest) -> int:
     """How many; 0 stands for the most."""
     return request.max_chunks or MAX_BATCH_CHUNKS
+
+
+def selectors_from_proto(request: pb.FixChunksRequest) -> list[Selector]:
+    """What is read of streams; good as a whole, or not at all."""
+    return [stream_selector(text) for text in batch(request.selectors, MAX_SELECTORS)]
+
+
+def promoted_from_proto(item: pb.PromoteChunksRequest.Item) -> Promoted:
+    """A chunk to bind."""
+    if item.idx < 0:
+        raise Invalid("RANGE_INVALID", "an index is not negative", field="idx")
+    return Promoted(item.idx, path_of(item.world_path))
 
 
 def stream_to_proto(stream: Stream) -> pb.Stream:
@@ -75,6 +94,23 @@ def page_to_proto(page: ChunkPage) -> pb.ReadChunksResponse:
     )
 
 
+def fixed_to_proto(stream: FixedStream) -> pb.FixChunksResponse.FixedStream:
+    """What is fixed of a stream."""
+    chunks = [
+        pb.FixChunksResponse.FixedChunk(idx=idx, cid=each.cid.text, size_bytes=each.size_bytes)
+        for idx, each in stream.chunks
+    ]
+    return pb.FixChunksResponse.FixedStream(series=stream.series.text, chunks=chunks)
+
+
+def promoted_to_proto(answer: Written | TheoryError) -> pb.PromoteChunksResponse.Result:
+    """What became of a chunk."""
+    if isinstance(answer, TheoryError):
+        return pb.PromoteChunksResponse.Result(status=item_status(answer))
+    artifact = artifact_to_proto(answer.artifact)
+    return pb.PromoteChunksResponse.Result(status=item_ok(), artifact=artifact, created=answer.created)
+
+
 def capabilities_to_proto(store: StreamStore) -> pb.StreamsServiceGetCapabilitiesResponse:
     """What the store says of itself."""
     return pb.StreamsServiceGetCapabilitiesResponse(
@@ -86,6 +122,8 @@ def capabilities_to_proto(store: StreamStore) -> pb.StreamsServiceGetCapabilitie
         max_stream_chunks=MAX_STREAM_CHUNKS,
         max_stream_bytes=MAX_STREAM_BYTES,
         max_wait_s=MAX_WAIT_S,
+        max_fixed_chunks=MAX_FIXED_CHUNKS,
+        max_fixed_bytes=MAX_FIXED_BYTES,
     )
 
 

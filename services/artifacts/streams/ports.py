@@ -30,6 +30,14 @@ class Held:
     """What `mark_of` its chunks is: a repeat is known though its chunks were dropped."""
 
 
+class Named(NamedTuple):
+    """A chunk without its bytes."""
+
+    idx: int
+    cid: Cid
+    size_bytes: int
+
+
 class StreamReader(Protocol):
     """One state of the table of streams."""
 

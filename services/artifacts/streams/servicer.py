@@ -2,12 +2,15 @@
 
 from services.artifacts.domain.batch import for_sound
 from services.artifacts.streams import codec
+from services.artifacts.streams.domain.fixing import Fixing
+from services.artifacts.streams.domain.promotion import Promotion
 from services.artifacts.streams.domain.streams import Streams
 from services.artifacts.streams.ports import StreamStore
 from theory.api.artifacts.v1 import streams_pb2 as pb
 from theory.api.artifacts.v1 import streams_pb2_grpc as rpc
-from theory.core.ids import PlanId
-from theory.core.stream import series_of
+from theory.core.artifact import content_type_of
+from theory.core.ids import ExecutionId, PlanId
+from theory.core.stream import MAX_BATCH_CHUNKS, series_of
 from theory.core.world_path import PathPrefix, WorldName
 from theory.wire.batches import decoded
 from theory.wire.context import Context, time_remaining
@@ -17,8 +20,10 @@ from theory.wire.pages import Page
 class StreamsServicer(rpc.StreamsServiceServicer):
     """Serves the streams of every world."""
 
-    def __init__(self, streams: Streams, store: StreamStore) -> None:
+    def __init__(self, streams: Streams, fixing: Fixing, promotion: Promotion, store: StreamStore) -> None:
         self._streams = streams
+        self._fixing = fixing
+        self._promotion = promotion
         self._capabilities = codec.capabilities_to_proto(store)
 
     async def GetCapabilities(
@@ -64,3 +69,19 @@ class StreamsServicer(rpc.StreamsServiceServicer):
             streams=map(codec.stream_to_proto, shown),
             next_page_token=page.token_after(shown[-1].series.text) if len(found) > page.size else "",
         )
+
+    async def FixChunks(self, request: pb.FixChunksRequest, context: Context) -> pb.FixChunksResponse:
+        world, execution_id = WorldName.parse(request.world), ExecutionId.parse(request.execution_id)
+        fixed = await self._fixing.fix(world, execution_id, codec.selectors_from_proto(request))
+        return pb.FixChunksResponse(streams=map(codec.fixed_to_proto, fixed))
+
+    async def PromoteChunks(self, request: pb.PromoteChunksRequest, context: Context) -> pb.PromoteChunksResponse:
+        world, series = WorldName.parse(request.world), series_of(request.series)
+        plan_id = PlanId.parse(request.plan_id) if request.plan_id else None
+        content_type = content_type_of(request.content_type)
+        items = decoded(request.items, codec.promoted_from_proto, most=MAX_BATCH_CHUNKS)
+        answers = await for_sound(
+            items,
+            lambda sound: self._promotion.promote(world, series, sound, content_type=content_type, plan_id=plan_id),
+        )
+        return pb.PromoteChunksResponse(results=map(codec.promoted_to_proto, answers))

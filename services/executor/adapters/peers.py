@@ -10,12 +10,14 @@ from theory.core.adapters import TopicStats
 from theory.core.artifact import Artifact, Output
 from theory.core.binding import Abortion, Commitment, Preparation
 from theory.core.chain import NewEvent
+from theory.core.chunk import FixedChunk
 from theory.core.cid import Cid
 from theory.core.errors import AlreadyExists, NotFound, TheoryError
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.ledger import PlanEvent
 from theory.core.refs import Ref, SpecKind
 from theory.core.secret import Secret
+from theory.core.selector import Selector
 from theory.core.settle import Claimed, ClaimRequest, Settled, SettleRequest
 from theory.core.spec import RegistrySnapshot
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
@@ -26,6 +28,7 @@ from theory.sdk.ledger import LedgerClient
 from theory.sdk.queue import QueueClient
 from theory.sdk.registry import RegistryClient
 from theory.sdk.secrets import SecretsClient
+from theory.sdk.streams import StreamsClient
 from theory.sdk.volumes import VolumesClient
 
 
@@ -136,6 +139,7 @@ class WorldPeer:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._client = ArtifactsClient(channel)
+        self._streams = StreamsClient(channel)
 
     async def stat(self, world: WorldName, path: WorldPath) -> Artifact | None:
         """As the port says."""
@@ -150,6 +154,13 @@ class WorldPeer:
         with answering("artifacts"):
             async for artifact in self._client.list(world, prefix):
                 yield artifact
+
+    async def fix_chunks(
+        self, world: WorldName, execution_id: ExecutionId, selectors: Sequence[Selector]
+    ) -> Sequence[FixedChunk]:
+        """As the port says."""
+        with answering("artifacts"):
+            return await self._streams.fix(world, execution_id, selectors)
 
     async def bind_files(self, world: WorldName, plan_id: PlanId, files: Sequence[Output]) -> None:
         """As the port says."""

@@ -14,6 +14,7 @@ from services.executor.domain import memo, predicates
 from services.executor.domain.collect import Collected
 from services.executor.domain.cost import cost_usd_micro
 from services.executor.domain.ending import Endings
+from services.executor.domain.fixing import Fixing
 from services.executor.domain.patience import patiently
 from services.executor.domain.resolve import Resolved, Resolver
 from services.executor.domain.run import Runs
@@ -53,6 +54,7 @@ class Attempts:
         self._resolver = resolver
         self._runs = runs
         self._endings = endings
+        self._fixing = Fixing(world=world, clock=clock, save=endings.save, reach=reach)
         self._clock = clock
         self._seats = Seats(max_in_flight)
         self._reach = reach
@@ -86,7 +88,9 @@ class Attempts:
         except Exception:  # noqa: BLE001 - what broke the plan may break this, too; nothing may stay open
             _log.exception("execution.left", extra={"theory_fields": {"execution_id": record.execution_id.text}})
             now = self._clock.now()
-            ended = replace(record, state=ExecutionState.FAILED, attempt=None, failure=failure, finish_time=now)
+            ended = replace(
+                record, state=ExecutionState.FAILED, chunks=None, attempt=None, failure=failure, finish_time=now
+            )
             return await self._endings.save(ended)
 
     async def _step(
@@ -101,6 +105,7 @@ class Attempts:
         self, plan: PlanRecord, snapshot: RegistrySnapshot, policy: PolicyDoc, record: ExecutionRecord
     ) -> ExecutionRecord:
         try:
+            record = await self._fixing.fix(plan, record)
             resolved = await patiently(self._clock, lambda: self._resolver.resolve(plan, snapshot, record))
         except TheoryError as error:
             return await self._endings.refuse(plan, record, None, Failure.of(error))
@@ -112,7 +117,7 @@ class Attempts:
                         return reused
                 record = replace(record, memo=await self._miss(record, resolved))
             try:
-                view = AttemptView(self._world, plan.world, ())
+                view = AttemptView(self._world, plan.world, (), record.chunks or ())
                 admission, inputs = resolved.processor.admission, record.inputs
                 await patiently(self._clock, lambda: predicates.check(admission, view, snapshot, {"inputs": inputs}))
             except TheoryError as error:

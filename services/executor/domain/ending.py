@@ -118,6 +118,7 @@ class Endings:
             record,
             state=ExecutionState.SUCCEEDED if succeeded else ExecutionState.FAILED,
             epoch=receipt.epoch,
+            chunks=None,  # the receipt names them
             attempt=None,
             failure=_failure_in(receipt),
             outputs=receipt.outputs,

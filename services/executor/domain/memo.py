@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from blake3 import blake3
 
 from theory.core import jcs
+from theory.core.chunk import place_of
 from theory.core.cid import Cid
 from theory.core.jcs import JSON
 from theory.core.world_path import WorldPath
@@ -65,7 +66,8 @@ def differences(components: Mapping[str, JSON], earlier: Iterable[Mapping[str, J
     """The components that differ from the nearest of the earlier keys; empty where there is none.
 
     The nearest is the one with the fewest differences, the latest of equals. A difference inside a map is named
-    `component:key`, such as `input_cids:/artifacts/inputs/a.png`.
+    `component:key`, such as `input_cids:/artifacts/inputs/a.png`; all chunks of one stream are one difference,
+    `input_cids:/streams/camera/frames/**`.
     """
     best: tuple[str, ...] | None = None
     for each in earlier:
@@ -82,7 +84,14 @@ def _compare(now: Mapping[str, JSON], before: Mapping[str, JSON]) -> tuple[str, 
         if one == other:
             continue
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            found += (f"{name}:{key}" for key in sorted(one.keys() | other.keys()) if one.get(key) != other.get(key))
+            differing = (key for key in sorted(one.keys() | other.keys()) if one.get(key) != other.get(key))
+            found += dict.fromkeys(f"{name}:{_stream_of(key) if name == 'input_cids' else key}" for key in differing)
         else:
             found.append(name)
     return tuple(found)
+
+
+def _stream_of(path: str) -> str:
+    """The selector of a chunk's stream; any other path as it is."""
+    place = place_of(WorldPath(path))
+    return path if place is None else f"{place[0]}/**"

@@ -9,6 +9,7 @@ from services.executor.domain import memo, predicates
 from services.executor.domain.patience import patiently
 from services.executor.ports import ExecutionRecord, PlanRecord, Runtime, Secrets, World
 from theory.core.adapters import ImageIdentity
+from theory.core.chunk import reads_streams
 from theory.core.cid import Cid
 from theory.core.clock import Clock
 from theory.core.errors import Invalid, NotFound, NotReady, TheoryError
@@ -61,7 +62,7 @@ class Resolver:
         self._images: dict[tuple[str, str, str], asyncio.Future[ImageIdentity]] = {}
 
     async def resolve(self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord) -> Resolved:
-        """Fix what `record` depends on.
+        """Fix what `record` depends on. What it reads of streams is fixed before: `record.chunks`.
 
         `NotFound` (`PROCESSOR_UNKNOWN`, `READ_UNRESOLVED`, `SECRET_UNKNOWN` naming every missing secret), `NotReady`
         (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `IMAGE_UNAVAILABLE`), `Invalid` (`WRITE_PREFIX_REFUSED`, `PLAN_INVALID` for
@@ -124,16 +125,16 @@ class Resolver:
             self._images.pop(next(iter(self._images)))
 
     async def _inputs(self, plan: PlanRecord, record: ExecutionRecord) -> tuple[tuple[WorldPath, Cid], ...]:
-        found: dict[WorldPath, Cid] = {}
-        for each in await asyncio.gather(*(self._read(plan, text) for text in record.reads)):
+        found: dict[WorldPath, Cid] = dict(record.chunks or ())
+        selectors = [each for each in map(Selector.parse, record.reads) if not reads_streams(each)]
+        for each in await asyncio.gather(*(self._read(plan, selector) for selector in selectors)):
             found |= each
         if sum(len(path.text.encode()) + BYTES_BESIDE_PATH for path in found) > MAX_INPUT_LIST_BYTES:
             message = f"{len(found)} files are too many to be named in one receipt: let several transitions read them"
             raise Invalid("PLAN_INVALID", message, field="reads")
         return tuple(sorted(found.items()))
 
-    async def _read(self, plan: PlanRecord, text: str) -> dict[WorldPath, Cid]:
-        selector = Selector.parse(text)
+    async def _read(self, plan: PlanRecord, selector: Selector) -> dict[WorldPath, Cid]:
         if isinstance(selector.target, WorldPath):
             path = selector.target
             artifact = await patiently(self._clock, lambda: self._world.stat(plan.world, path))
@@ -142,8 +143,8 @@ class Resolver:
             prefix = selector.target
             found = await patiently(self._clock, lambda: self._list(plan, prefix))
         if not found:
-            message = f"nothing in the world is at {text}: does the transition need the one that writes it?"
-            raise NotFound("READ_UNRESOLVED", message, selector=text)
+            message = f"nothing in the world is at {selector}: does the transition need the one that writes it?"
+            raise NotFound("READ_UNRESOLVED", message, selector=selector.text)
         return found
 
     async def _list(self, plan: PlanRecord, prefix: PathPrefix) -> dict[WorldPath, Cid]:

@@ -210,7 +210,7 @@ class Runs:
         self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, collected: Collected
     ) -> None:
         processor = snapshot.get_processor(record.processor)
-        view = AttemptView(self._world, plan.world, collected.outputs)
+        view = AttemptView(self._world, plan.world, collected.outputs, record.chunks or ())
         names = {"inputs": record.inputs, "outputs": collected.named_outputs}
         await patiently(self._clock, lambda: predicates.check(processor.success, view, snapshot, names))
 

@@ -7,11 +7,13 @@ from typing import BinaryIO, Protocol
 from theory.core.adapters import TopicStats
 from theory.core.artifact import Artifact, Output
 from theory.core.chain import NewEvent
+from theory.core.chunk import FixedChunk
 from theory.core.cid import Cid
 from theory.core.errors import TheoryError
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.refs import Ref, SpecKind
 from theory.core.secret import Secret
+from theory.core.selector import Selector
 from theory.core.settle import Claimed, ClaimRequest, Settled, SettleRequest
 from theory.core.spec import RegistrySnapshot
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
@@ -49,6 +51,16 @@ class World(Protocol):
 
     def listing(self, world: WorldName, prefix: PathPrefix) -> AsyncIterator[Artifact]:
         """What is bound below `prefix`, in order of path."""
+        ...
+
+    async def fix_chunks(
+        self, world: WorldName, execution_id: ExecutionId, selectors: Sequence[Selector]
+    ) -> Sequence[FixedChunk]:
+        """The chunks that these selectors of streams name and the rings keep now, in order of path.
+
+        Each is a stored blob, kept for the execution. Another call may find others. `Invalid` (`CHUNKS_TOO_MANY`),
+        `Corrupt` (`CHUNK_CORRUPT`), `Exhausted` (`DISK_FULL`).
+        """
         ...
 
     async def bind_files(self, world: WorldName, plan_id: PlanId, files: Sequence[Output]) -> None:

@@ -68,6 +68,10 @@ class ExecutionRecord:
     seq: int = 0
     attempt_idx: int = 0
     epoch: int = 0
+    chunks: tuple[tuple[WorldPath, Cid], ...] | None = None
+    """What its `reads` name of streams, fixed when it was first dispatched: every attempt reads the same. None where
+    nothing is fixed yet, or any more."""
+
     attempt: AttemptRecord | None = None
     """The attempt under way; None between attempts, so that None means: nothing outside bears this name."""
 

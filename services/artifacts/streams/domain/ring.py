@@ -6,15 +6,23 @@ from datetime import datetime
 
 from blake3 import blake3
 
-from services.artifacts.streams.ports import Held, StreamKey, StreamReader, StreamTransaction
+from services.artifacts.streams.ports import Held, Named, StreamKey, StreamReader, StreamTransaction
 from theory.core.chain import NewEvent, system_chain
 from theory.core.cid import Cid
 from theory.core.clock import rfc3339
-from theory.core.errors import AlreadyExists, Conflict, NotFound
+from theory.core.errors import AlreadyExists, Conflict, Corrupt, NotFound
 from theory.core.ids import PlanId
 from theory.core.jcs import JSON
 from theory.core.ledger import PlanEvent
-from theory.core.stream import AppendedChunks, AskedLimits, Chunk, Stream, StreamLimits
+from theory.core.stream import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_CHUNKS,
+    AppendedChunks,
+    AskedLimits,
+    Chunk,
+    Stream,
+    StreamLimits,
+)
 from theory.core.world_path import WorldName, WorldPath
 
 SYSTEM_CHAIN = system_chain("artifacts")
@@ -82,6 +90,53 @@ def fitting(table: StreamReader, key: StreamKey, from_idx: int, *, max_chunks: i
             break
         count += 1
     return count
+
+
+def page_before(table: StreamReader, key: StreamKey, first: int, end: int | None) -> list[Chunk]:
+    """The newest chunks from `first` on and below `end`, or up to the watermark, by index: what fits an answer.
+
+    Empty where the ring does not keep the one just below `end`.
+    """
+    start, end = _before(table, key, first, end)
+    room = MAX_BATCH_BYTES
+    count = 0
+    for size_bytes in reversed(table.sizes(key, start, end - start) if start < end else []):
+        room -= size_bytes
+        if room < 0:
+            break
+        count += 1
+    return list(table.chunks(key, end - count, count)) if count else []
+
+
+def named_before(table: StreamReader, key: StreamKey, first: int, end: int) -> list[Named]:
+    """As `page_before`, without bytes."""
+    start, end = _before(table, key, first, end)
+    if start >= end:
+        return []
+    cids, sizes = table.cids(key, start, end - start), table.sizes(key, start, end - start)
+    return [Named(start + at, cid, size) for at, (cid, size) in enumerate(zip(cids, sizes, strict=True))]
+
+
+def _before(table: StreamReader, key: StreamKey, first: int, end: int | None) -> tuple[int, int]:
+    """The bounds of a page that ends there; nothing is between them where the ring keeps nothing."""
+    held = table.held([key]).get(key)
+    if held is None:
+        return 0, 0
+    end = held.stream.chunk_count if end is None else min(end, held.stream.chunk_count)
+    return max(first, held.stream.dropped_chunks, end - MAX_BATCH_CHUNKS), end
+
+
+def corrupt(key: StreamKey, chunk: Chunk) -> Corrupt:
+    """What is said of a chunk whose bytes changed."""
+    place = {"series": key.series, "idx": str(chunk.idx), "cid": chunk.cid.text}
+    return Corrupt("CHUNK_CORRUPT", "a stored chunk no longer has its CID: read on behind it", **place)
+
+
+def unknown(key: StreamKey, *, gone: bool) -> NotFound:
+    """What is said of a series without chunks, in a world that may be gone."""
+    if gone:
+        return world_dropped(key.world)
+    return NotFound("STREAM_UNKNOWN", "nothing was appended to this series", series=key.series, world=key.world)
 
 
 def _made(table: StreamTransaction, asked: Append, now: datetime) -> Stream:

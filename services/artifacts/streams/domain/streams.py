@@ -8,7 +8,7 @@ from services.artifacts.streams.domain.ring import Append
 from services.artifacts.streams.ports import StreamKey, StreamReader, StreamStore
 from theory.core.cid import Cid
 from theory.core.clock import Clock
-from theory.core.errors import Corrupt, Invalid, NotFound, TheoryError
+from theory.core.errors import Invalid, TheoryError
 from theory.core.ids import PlanId
 from theory.core.stream import (
     ANY_LIMITS,
@@ -18,7 +18,6 @@ from theory.core.stream import (
     MAX_WAIT_S,
     AppendedChunks,
     AskedLimits,
-    Chunk,
     ChunkPage,
     Stream,
     StreamLimits,
@@ -93,14 +92,14 @@ class Streams:
         patience_s = wait_s if time_left_s is None else min(wait_s, time_left_s - _ANSWERED_WITHIN_S)
         found = await self._waiting.until(key, patience_s, look, _again_s)
         if found is None:
-            raise _unknown(key, gone=await self._store.read(lambda table: table.dropped(key.world)))
+            raise ring.unknown(key, gone=await self._store.read(lambda table: table.dropped(key.world)))
         return _verified(key, found)
 
     async def status_many(self, world: WorldName, series: Sequence[WorldPath]) -> list[Stream | TheoryError]:
         """The counters of each stream; `NotFound` (`STREAM_UNKNOWN`, `WORLD_DROPPED`) per item."""
         keys = [StreamKey(world.text, each.text) for each in series]
         held, gone = await self._store.read(lambda table: (table.held(set(keys)), table.dropped(world.text)))
-        return [held[key].stream if key in held else _unknown(key, gone=gone) for key in keys]
+        return [held[key].stream if key in held else ring.unknown(key, gone=gone) for key in keys]
 
     async def page(self, world: WorldName, prefix: PathPrefix | None, *, after: str, limit: int) -> list[Stream]:
         """The first `limit` streams below `prefix` whose series lie behind `after`, by the bytes of the series.
@@ -165,17 +164,6 @@ def _verified(key: StreamKey, page: ChunkPage) -> ChunkPage:
     for at, chunk in enumerate(page.chunks):
         if Cid.of(chunk.data) != chunk.cid:
             if at == 0:
-                raise _corrupt(key, chunk)
+                raise ring.corrupt(key, chunk)
             return ChunkPage(page.chunks[:at], chunk.idx, page.watermark_idx, page.skipped_chunks)
     return page
-
-
-def _corrupt(key: StreamKey, chunk: Chunk) -> Corrupt:
-    place = {"series": key.series, "idx": str(chunk.idx), "cid": chunk.cid.text}
-    return Corrupt("CHUNK_CORRUPT", "a stored chunk no longer has its CID: read on behind it", **place)
-
-
-def _unknown(key: StreamKey, *, gone: bool) -> NotFound:
-    if gone:
-        return ring.world_dropped(key.world)
-    return NotFound("STREAM_UNKNOWN", "nothing was appended to this series", series=key.series, world=key.world)

@@ -1,6 +1,6 @@
 """Plans, executions and results as the JSON that their rows hold, and back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import orjson
@@ -83,6 +83,7 @@ def execution_to_json(record: ExecutionRecord) -> bytes:
             "volumes": record.volumes,
             "attempt_idx": record.attempt_idx,
             "epoch": record.epoch,
+            "chunks": record.chunks and _places_document(record.chunks),
             "attempt": record.attempt and _attempt_document(record.attempt),
             "outcome": record.outcome,
             "failure": record.failure and record.failure.to_document(),
@@ -124,6 +125,7 @@ def execution_from_json(row: Mapping[str, Any]) -> ExecutionRecord:
         seq=row["seq"],
         attempt_idx=document["attempt_idx"],
         epoch=document["epoch"],
+        chunks=_places(chunks) if (chunks := document.get("chunks")) else None,
         attempt=document["attempt"] and _attempt(document["attempt"]),
         outcome=document["outcome"] and AttemptOutcome(document["outcome"]),
         failure=_failure(document["failure"]),
@@ -183,7 +185,7 @@ def _attempt_document(attempt: AttemptRecord) -> dict[str, object]:
         "epoch": attempt.epoch,
         "image_digest": attempt.image_digest,
         "memo_key": attempt.memo_key,
-        "inputs": [[path.text, cid.text] for path, cid in attempt.inputs],
+        "inputs": _places_document(attempt.inputs),
         "components": attempt.components,
         "reserve_receipt": receipt.decode() if receipt is not None else None,
         "start_time": rfc3339(attempt.start_time),
@@ -197,11 +199,19 @@ def _attempt(document: _Document) -> AttemptRecord:
         epoch=document["epoch"],
         image_digest=document["image_digest"],
         memo_key=document["memo_key"],
-        inputs=tuple((WorldPath(path), Cid(cid)) for path, cid in document["inputs"]),
+        inputs=_places(document["inputs"]),
         components=document["components"],
         reserve_receipt=receipt.encode() if receipt is not None else None,
         start_time=parse_rfc3339(document["start_time"]),
     )
+
+
+def _places_document(places: Iterable[tuple[WorldPath, Cid]]) -> list[list[str]]:
+    return [[path.text, cid.text] for path, cid in places]
+
+
+def _places(document: Iterable[tuple[str, str]]) -> tuple[tuple[WorldPath, Cid], ...]:
+    return tuple((WorldPath(path), Cid(cid)) for path, cid in document)
 
 
 def _memo_verdict(document: Sequence[Any]) -> MemoVerdict:

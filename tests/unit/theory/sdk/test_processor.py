@@ -147,6 +147,8 @@ def test_a_file_that_is_no_json_is_an_error(context: Context) -> None:
 def test_a_prefix_lists_its_files_at_every_depth_and_nothing_beside_it(context: Context) -> None:
     assert context.list("/artifacts/inputs/") == ("/artifacts/inputs/a.txt", "/artifacts/inputs/more/b.json")
     assert context.list("/artifacts/nothing/") == ()
+    assert context.list("/artifacts/")[:1] == ("/artifacts/inputs/a.txt",)
+    assert context.list("/streams/") == ()
 
 
 def test_a_prefix_without_its_slash_is_refused(context: Context) -> None:

@@ -12,11 +12,15 @@ from theory.core.artifact import Output
 from theory.core.audit import Fault
 from theory.core.binding import Commitment, Preparation
 from theory.core.checkpoint import LogKey
+from theory.core.chunk import FixedChunk
 from theory.core.cid import Cid
 from theory.core.errors import NotFound
 from theory.core.ids import ExecutionId, PlanId
+from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome, Receipt
+from theory.core.selector import Selector
 from theory.core.settle import ClaimRequest, SettleRequest
+from theory.core.stream import AskedLimits
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.sdk.artifacts import ArtifactPut
 from theory.sdk.verify import ArtifactFault, Verification, verify_all, verify_plan, verify_world
@@ -27,6 +31,7 @@ _PLAN, _WORLD, _EXECUTION = PlanId(PLAN), WorldName(PLAN), ExecutionId(f"{PLAN}.
 _OF_PLAN = "chain = (SELECT chain FROM head WHERE plan_id = ?)"
 _SMALL, _LARGE, _INPUT = b"small", bytes(2 * 1024 * 1024), b"input"
 _PATH = WorldPath("/artifacts/outputs/small.txt")
+_SERIES = "/streams/live/frames"
 _OUTPUTS = (
     Output(WorldPath("/artifacts/outputs/large.bin"), Cid.of(_LARGE), len(_LARGE)),
     Output(_PATH, Cid.of(_SMALL), len(_SMALL), "text/plain"),
@@ -232,3 +237,54 @@ async def test_a_chain_that_is_not_there_is_not_found(installation: Installation
     with pytest.raises(NotFound) as caught:
         await verify_plan(installation.theory, "p-9")
     assert caught.value.reason == "PLAN_UNKNOWN"
+
+
+@pytest.fixture
+async def reader(installation: Installation) -> Receipt:
+    """The receipt of an execution that failed, and that had read two chunks: a ring of one keeps the second."""
+    executor, client = installation.as_executor, installation.theory
+    execution = ExecutionId(f"{PLAN}.reader")
+    await executor.ledger.open_budget(_PLAN, 1000)
+    fixed: list[FixedChunk] = []
+    for data in (b"first", b"second"):
+        await client.streams.append(PLAN, _SERIES, data, limits=AskedLimits(max_chunks=1, sample_every_n=0))
+        fixed += await executor.streams.fix(_WORLD, execution, [Selector.parse("/streams/**")])
+    claimed = await executor.ledger.claim(ClaimRequest(_PLAN, execution, 0, 0))
+    facts: dict[str, JSON] = {
+        "world": PLAN,
+        "input_cids": [{"path": each.path.text, "cid": each.cid.text} for each in fixed],
+    }
+    settled = SettleRequest(
+        _PLAN, execution, claimed.epoch, 0, AttemptOutcome.FAILED, final=True, cost_usd_micro=0, facts=facts
+    )
+    installation.executor.plans = [plan("failed", 9)]
+    return (await executor.ledger.settle(settled)).receipt
+
+
+async def test_chunks_that_were_read_are_verified_by_their_bytes_alone(
+    installation: Installation, reader: Receipt
+) -> None:
+    result = await _verified(installation)
+    assert result.ok
+    assert (result.artifacts, result.chunks, result.bytes_hashed) == (0, 2, len(b"firstsecond"))
+    first = Cid.of(b"first")
+    (file,) = (installation.home / "artifacts" / "blobs").glob(f"{first.hex[:2]}/{first.hex[2:]}")
+    file.unlink()
+    fault = ArtifactFault(PLAN, f"{_SERIES}/{0:019d}", first.text, "BLOB_UNKNOWN")
+    assert (await _verified(installation)).faults == (fault,)
+
+
+async def test_a_changed_chunk_of_a_ring_is_found_in_its_world(installation: Installation, reader: Receipt) -> None:
+    await installation.theory.streams.append(PLAN, "/streams/other", b"third")
+    sound = await verify_world(installation.theory, _WORLD)
+    assert (sound.faults, sound.artifacts, sound.chunks, sound.bytes_hashed) == ((), 0, 2, len(b"secondthird"))
+    _damage(installation, "streams", "UPDATE stream_chunk SET data = x'00' WHERE cid = ?", Cid.of(b"second").text)
+    fault = ArtifactFault(PLAN, f"{_SERIES}/{1:019d}", Cid.of(b"second").text, "CHUNK_CORRUPT")
+    for prefix, chunks, faults in (
+        ("/streams/", 2, (fault,)),
+        ("/streams/live/frames/", 1, (fault,)),
+        ("/streams/other/", 1, ()),
+        ("/artifacts/", 0, ()),
+    ):
+        found = await verify_world(installation.theory, _WORLD, PathPrefix.parse(prefix))
+        assert (found.chunks, found.faults) == (chunks, faults)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.executor.domain.memo import complete, components_of, differences, memo_key_of
+from theory.core.chunk import chunk_path
 from theory.core.cid import Cid
 from theory.core.jcs import JSON
 from theory.core.world_path import WorldPath
@@ -65,6 +66,15 @@ def test_an_input_may_hold_a_fraction() -> None:
 def test_a_miss_names_the_photograph_that_changed() -> None:
     now = _components(input_list=[(_PHOTO, Cid.of(b"another photo"))])
     assert differences(now, [_components()]) == ("input_cids:/artifacts/inputs/a.png",)
+
+
+def test_a_miss_names_a_stream_once_and_not_each_of_its_chunks() -> None:
+    series = WorldPath("/streams/camera/frames")
+    before, now = [
+        _components(input_list=[(_PHOTO, Cid.of(b"photo")), *((chunk_path(series, idx), Cid.of(b"x")) for idx in idxs)])
+        for idxs in (range(3), range(2, 5))
+    ]
+    assert differences(now, [before]) == ("input_cids:/streams/camera/frames/**",)
 
 
 def test_a_miss_names_the_input_and_the_secret_that_changed() -> None:

@@ -19,7 +19,7 @@ async def _view(theory: Embedded) -> AttemptView:
     """A bound path, and one that the attempt is about to bind."""
     await theory.theory.artifacts.put_bytes(_WORLD, _BOUND, b"bound")
     cid = await theory.theory.artifacts.put_blob(b"written")
-    return AttemptView(peers_of(theory).world, _WORLD, [Output(_WRITTEN, cid, 7)])
+    return AttemptView(peers_of(theory).world, _WORLD, [Output(_WRITTEN, cid, 7)], ())
 
 
 async def test_what_is_bound_and_what_is_about_to_be_are_both_there(theory: Embedded) -> None:
@@ -30,7 +30,7 @@ async def test_what_is_bound_and_what_is_about_to_be_are_both_there(theory: Embe
 
 async def test_nobody_else_sees_what_is_about_to_be_bound(theory: Embedded) -> None:
     await _view(theory)
-    assert not await AttemptView(peers_of(theory).world, _WORLD, []).exists(_WRITTEN)
+    assert not await AttemptView(peers_of(theory).world, _WORLD, (), ()).exists(_WRITTEN)
 
 
 async def test_what_is_not_there_cannot_be_read(theory: Embedded) -> None:
@@ -44,3 +44,16 @@ async def test_what_is_too_large_is_not_read(theory: Embedded, path: WorldPath) 
     with pytest.raises(Invalid) as caught:
         await (await _view(theory)).read(path, 4)
     assert (caught.value.reason, caught.value.metadata) == ("BLOB_TOO_LARGE", {"path": path.text, "max_bytes": "4"})
+
+
+async def test_of_streams_it_sees_the_chunks_that_are_read_and_no_others(theory: Embedded) -> None:
+    read, other = (WorldPath(f"/streams/seen/{idx:019d}") for idx in (0, 1))
+    await theory.theory.streams.append_many(_WORLD.text, "/streams/seen", [b"frame", b"other"])
+    cid = await theory.theory.artifacts.put_blob(b"frame")
+    view = AttemptView(peers_of(theory).world, _WORLD, (), [(read, cid)])
+    assert [await view.exists(path) for path in (read, other)] == [True, False]
+    assert await view.read(read, 5) == b"frame"
+    with pytest.raises(Invalid, match="more than 4 bytes"):
+        await view.read(read, 4)
+    with pytest.raises(NotFound):
+        await view.read(other, 100)
