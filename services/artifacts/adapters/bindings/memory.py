@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from services.artifacts.adapters.bindings.memory_inputs import MemoryInputs
 from services.artifacts.ports import (
     BindingAdapter,
     BindingReader,
@@ -35,18 +36,17 @@ async def open(url: str, clock: Clock) -> BindingAdapter:
     return MemoryBindings(clock)
 
 
-class MemoryTable:
+class MemoryTable(MemoryInputs):
     """The table itself, without an event loop: a `BindingTransaction` that is kept until `undo`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.events: list[PlanEvent] = []
         """What was recorded, in order."""
         self._holds: dict[PathKey, Hold] = {}
         self._order: list[PathKey] = []
         self._keys_by_owner: dict[str, set[PathKey]] = {}
         self._fences: dict[ExecutionId, Fence] = {}
-        self._pins_by_holder: dict[str, set[Pin]] = {}
-        self._journal: list[Callable[[], None]] = []
 
     def holds(self, keys: Collection[PathKey]) -> Mapping[PathKey, Hold]:
         return {key: hold for key in keys if (hold := self._holds.get(key)) is not None}

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, TextClause, text
 
+from services.artifacts.adapters.bindings import sql_inputs
+from services.artifacts.adapters.bindings.sql_inputs import InputRows
 from services.artifacts.ports import (
     BindingAdapter,
     BindingReader,
@@ -36,6 +38,7 @@ from theory.core.world_path import WorldName
 _T = TypeVar("_T")
 _METADATA = MetaData()
 outbox.add_to(_METADATA)
+sql_inputs.add_to(_METADATA)
 
 _HOLD = Table(
     "hold",
@@ -135,11 +138,11 @@ async def open(url: str, clock: Clock) -> BindingAdapter:
     return SqlBindings(database, clock)
 
 
-class _Table:
+class _Table(InputRows):
     """A `BindingTransaction` on one connection; where that may only read, a `BindingReader`."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self.recorded = False
 
     def holds(self, keys: Collection[PathKey]) -> Mapping[PathKey, Hold]:
