@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 from services.artifacts import codec
 from services.artifacts.domain.artifacts import Artifacts
@@ -42,9 +43,12 @@ class ArtifactsServicer(rpc.ArtifactsServiceServicer):
         self._attempts = attempts
         self._presigning = presigning
         self._capabilities = codec.capabilities_to_proto(capabilities, max_inline_bytes=MAX_INLINE_BYTES)
+        # Nobody presigns for an attempt: whoever is handed a URL could pass it on.
+        without_plane = replace(capabilities, presigner=None)
+        self._capabilities_of_attempts = codec.capabilities_to_proto(without_plane, max_inline_bytes=MAX_INLINE_BYTES)
 
     async def GetCapabilities(self, request: pb.GetCapabilitiesRequest, context: Context) -> pb.GetCapabilitiesResponse:
-        return self._capabilities
+        return self._capabilities if current_grant() is None else self._capabilities_of_attempts
 
     async def FindMissingBlobs(
         self, request: pb.FindMissingBlobsRequest, context: Context

@@ -6,7 +6,7 @@ from importlib import import_module
 from theory.testing.case import Case, cases_in
 
 MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
-    "kv": ("kv", "kv_counters", "kv_plans", "kv_quotas", "kv_events", "kv_input"),
+    "kv": ("kv", "kv_counters", "kv_plans", "kv_quotas", "kv_events", "kv_input", "kv_attempts"),
     "queue": (
         "queue",
         "queue_handles",
@@ -16,11 +16,12 @@ MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
         "queue_quotas",
         "queue_events",
         "queue_input",
+        "queue_attempts",
     ),
     "secret": ("secrets",),
     "volume": ("volumes",),
-    "artifacts": ("blobs", "presign", "artifacts", "bindings"),
-    "streams": ("streams", "streams_ring", "streams_input", "streams_events"),
+    "artifacts": ("blobs", "presign", "artifacts", "bindings", "attempts", "attempts_outputs"),
+    "streams": ("streams", "streams_ring", "streams_input", "streams_events", "streams_attempts"),
     "ledger": ("ledger", "ledger_log", "budget", "settlement"),
     "registry": ("registry", "snapshot"),
     "executor": ("executor",),

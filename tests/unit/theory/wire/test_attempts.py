@@ -262,9 +262,9 @@ async def test_where_no_attempt_may_call_its_token_proves_nothing(echo: Echo) ->
 
 
 def test_an_attempt_has_a_grant_and_nobody_else_has() -> None:
-    for wrong in (lambda: Principal(Role.ATTEMPT), lambda: Principal(Role.CLIENT, GRANT)):
+    for role, grant in ((Role.ATTEMPT, None), (Role.CLIENT, GRANT)):
         with pytest.raises(ValueError, match="grant"):
-            wrong()
+            Principal(role, grant)
     with serving(Principal(Role.ATTEMPT, GRANT)):
         assert current_grant() == GRANT
     assert current_grant() is None

@@ -28,7 +28,7 @@ from theory.wire.channel import connect
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PATH = WorldPath("/artifacts/inputs/a.png")
-RPCS = ("theory_rpc_started_total", {"method": "/theory.api.artifacts.v1.ArtifactsService/PinInputs"})
+RPCS = ("grpc_server_call_started_total", {"grpc_method": "theory.api.artifacts.v1.ArtifactsService/PinInputs"})
 
 
 def tokens_of(theory: Embedded, home: Path) -> Tokens:
