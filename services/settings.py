@@ -33,7 +33,7 @@ def beside(name: str, *, scheme: str = "sqlite") -> Any:  # noqa: ANN401 - what 
 
 
 def attempt_keys() -> Any:  # noqa: ANN401 - what pydantic's Field returns
-    """Where the executor publishes the keys by which tokens of attempts are known: the same file for all of a home."""
+    """A default that is the file of public keys by which tokens of attempts are known: the same for all of a home."""
     return Field(default_factory=lambda known: known["home"] / "attempts.jwks.json")
 
 

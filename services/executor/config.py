@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from services.settings import ServiceSettings, Url, address, attempt_keys, beside
+from services.settings import ServiceSettings, Url, address, beside
 
 
 class ExecutorConfig(ServiceSettings):
@@ -24,9 +24,6 @@ class ExecutorConfig(ServiceSettings):
     resources_url: Url = address("resources")
     ledger_url: Url = address("ledger")
     """Where the other services answer."""
-
-    attempt_keys: Path = attempt_keys()
-    """The file to which the public keys (a JWKS) go by which artifacts and resources know tokens of attempts."""
 
     runtimes: str = "local mock"
     """The runtime adapters that are served, separated by spaces. `process` runs trusted code without isolation."""

@@ -63,6 +63,9 @@ _TABLE_BY_PRIMITIVE: Mapping[str, Iterable[str]] = {
     "executor": EXECUTOR,
 }
 
+FOR_ATTEMPTS = frozenset({"kv", "queue", "streams", "artifacts"})
+"""Primitives that take tokens of attempts."""
+
 OWN_CLOCK = frozenset({"postgresql", "redis", "redis-streams", "sqs"})
 """Adapters behind which a clock of its own goes: cases wait for it, many at once."""
 
@@ -200,6 +203,7 @@ async def _target(server: RunningServer, primitive: str, home: Path, clock: Fake
     """What is served, with what it says it can do."""
     client = server.channel()
     offer = await offered(client, primitive)
+    tokens = frozenset({"ATTEMPTS"} if primitive in FOR_ATTEMPTS else ())
     key, published = home / "executor" / "attempts.key", home / "attempts.jwks.json"
     signer = KeySigner(key, published, clock=clock or SystemClock(), ids=SystemIds())
 
@@ -211,14 +215,14 @@ async def _target(server: RunningServer, primitive: str, home: Path, clock: Fake
         await offered(client, primitive)
 
     if clock is None:
-        known = offer.capabilities | {"ATTEMPTS"}
+        known = offer.capabilities | tokens
         return Target(server.channel, known, slack_s=offer.slack_s, answers=answers, attempt=attempt)
     hands = clock
 
     async def advance(s: float) -> None:
         hands.advance(s)
 
-    known = offer.capabilities | {"ATTEMPTS", "CLOCK"}
+    known = offer.capabilities | tokens | {"CLOCK"}
     return Target(server.channel, known, advance, slack_s=offer.slack_s, answers=answers, attempt=attempt)
 
 

@@ -6,6 +6,7 @@ Whoever serves attempts imports this module; it needs PyJWT and cryptography, wh
 import base64
 import binascii
 import logging
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from jwt.types import Options
 from theory.core import jcs
 from theory.core.clock import Clock
 from theory.core.document import Fields
-from theory.core.errors import TheoryError, Unauthenticated
+from theory.core.errors import Denied, TheoryError, Unauthenticated
 from theory.core.grant import MAX_TOKEN_BYTES, MAX_TOKEN_LIFE_S, TOKEN_ISSUER, TOKEN_TYPE, AttemptGrant
 from theory.wire.identity import Principal, Role
 
@@ -44,6 +45,7 @@ _OPTIONS: Options = {
 }
 _MAX_KEYS_BYTES = 64 * 1024
 _MAX_TIME = 2**40
+_WRITABLE_BY_OTHERS = 0o022
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +166,18 @@ class _KeyFile:
             status = self._path.stat()
             stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
             if stamp != self._stamp:
+                _refuse_writable(status.st_mode, status.st_uid)
                 with self._path.open("rb") as file:
-                    self._key_by_id = _keys_of(file.read(_MAX_KEYS_BYTES + 1))
-                self._stamp = stamp
+                    self._key_by_id, self._stamp = _keys_of(file.read(_MAX_KEYS_BYTES + 1)), stamp
         except FileNotFoundError:
             self._key_by_id, self._stamp = {}, None
         except (OSError, TheoryError, ValueError):
             _log.exception("attempt_keys.unusable", extra={"theory_fields": {"file": self._path.name}})
+
+
+def _refuse_writable(mode: int, owner: int) -> None:
+    if mode & _WRITABLE_BY_OTHERS or owner not in (os.geteuid(), 0):
+        raise Denied("FILE_NOT_PRIVATE", "others could put keys of their own into the file of public keys")
 
 
 def _keys_of(text: bytes) -> Mapping[str, Ed25519PublicKey]:

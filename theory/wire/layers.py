@@ -112,6 +112,8 @@ class Logging(Layer):
             "request_id": call.request_id,
             "duration_ms": round((perf_counter() - call.started) * 1000, 3),
         }
+        if call.principal and call.principal.grant:
+            facts["execution_id"] = call.principal.grant.execution_id.text
         if trace := _TRACEPARENT(call.traceparent):
             facts["trace_id"] = trace[1]
         if isinstance(call.failure, TheoryError):

@@ -213,6 +213,11 @@ def test_a_broken_file_leaves_the_keys_of_before(
     assert tokens.verify(token(jti="2")).grant == GRANT
 
 
+def test_a_file_that_others_may_write_proves_nothing(tokens: AttemptTokens, file: Path) -> None:
+    file.chmod(0o666)
+    assert reason(tokens, token()) == "TOKEN_INVALID"
+
+
 def test_keys_of_other_kinds_are_passed_over(tokens: AttemptTokens, file: Path) -> None:
     keys = published(one=KEY)["keys"]
     file.write_text(json.dumps({"keys": [{"kty": "RSA", "kid": "one", "n": "AQ", "e": "AQAB"}, *keys]}))
