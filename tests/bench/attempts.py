@@ -19,7 +19,7 @@ from theory.wire.identity import Role, ServiceKeys
 _PLAN = "bench"
 _VALUE = b"x" * 100
 _AT_ONCE = 8
-_REPEATS = 5
+_REPEATS = 7
 _NEW_TOKENS = 400
 _GRANT = AttemptGrant(
     PlanId(_PLAN), WorldName(_PLAN), ExecutionId(f"{_PLAN}.a"), 0, 1, (Selector.parse("/artifacts/outputs/bench/**"),)
@@ -36,7 +36,7 @@ async def measure() -> list[Figure]:
             ids=SystemIds(),
         )
         figures = []
-        for items, rounds in ((64, 40), (1, 150)):
+        for items, rounds in ((64, 60), (1, 300)):
             ratios, service_us, attempt_us = [], [], []
             for _ in range(_REPEATS):
                 # A token lives for a minute: each repeat has one of its own, and a repeat takes seconds.
