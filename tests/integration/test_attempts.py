@@ -1,4 +1,4 @@
-"""A token of an attempt in a running installation: taken where attempts may call, found without any setting (I-127)."""
+"""A token of an attempt in a running installation: taken where attempts may call, found without any setting (I-138)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

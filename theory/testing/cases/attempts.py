@@ -62,7 +62,7 @@ def same(one: object, other: object) -> None:
 
 @case("ATTEMPTS")
 async def an_attempt_reads_its_inputs(target: Target) -> None:
-    """By their paths and by their CIDs; and its listing has them and nothing else (I-130)."""
+    """By their paths and by their CIDs; and its listing has them and nothing else (I-141)."""
     seen = await Seen.of(target)
     found = await seen.ours.stat(seen.world, READ)
     assert found == await seen.theirs.stat(seen.world, READ)
@@ -75,7 +75,7 @@ async def an_attempt_reads_its_inputs(target: Target) -> None:
 
 @case("ATTEMPTS")
 async def what_is_not_an_attempts_own_does_not_exist_for_it(target: Target) -> None:
-    """A blob, or a path, of somebody else and one that was never there give the same answer, to the letter (I-130)."""
+    """A blob, or a path, of somebody else and one that was never there give the same answer, to the letter (I-141)."""
     seen = await Seen.of(target)
     there, absent = Cid.of(seen.secret), Cid.of(seen.nowhere)
     blob, no_blob = await seen.ours.get_blobs_many([there, absent])
@@ -92,7 +92,7 @@ async def what_is_not_an_attempts_own_does_not_exist_for_it(target: Target) -> N
 
 @case("ATTEMPTS")
 async def a_large_blob_of_somebody_else_does_not_exist_either(target: Target) -> None:
-    """Its length is not told by another error, and no chunk of it is sent (I-130)."""
+    """Its length is not told by another error, and no chunk of it is sent (I-141)."""
     seen = await Seen.of(target)
     large = await seen.theirs.put_blob(seen.secret + bytes(2 << 20))
     [answer] = await seen.ours.get_blobs_many([large])
@@ -104,7 +104,7 @@ async def a_large_blob_of_somebody_else_does_not_exist_either(target: Target) ->
 
 @case("ATTEMPTS")
 async def bytes_alone_make_a_blob_an_attempts_own(target: Target) -> None:
-    """One that the store holds has to be uploaded like any other, then it may be read; by others it may not (I-131)."""
+    """One that the store holds has to be uploaded like any other, then it may be read; by others it may not (I-142)."""
     seen = await Seen.of(target)
     cid = Cid.of(seen.secret)
     assert await seen.ours.find_missing([cid]) == [cid]
@@ -117,7 +117,7 @@ async def bytes_alone_make_a_blob_an_attempts_own(target: Target) -> None:
 
 @case("ATTEMPTS")
 async def an_attempt_uploads_blobs_of_any_size_over_grpc(target: Target) -> None:
-    """They are its own once they are whole; it is told of no data plane (I-131)."""
+    """They are its own once they are whole; it is told of no data plane (I-142)."""
     seen = await Seen.of(target)
     data = seen.nowhere + bytes(3 << 20)
     assert (await seen.ours.capabilities()).data_plane is None
@@ -128,7 +128,7 @@ async def an_attempt_uploads_blobs_of_any_size_over_grpc(target: Target) -> None
 
 @case("ATTEMPTS")
 async def an_upload_with_another_cid_gives_an_attempt_nothing(target: Target) -> None:
-    """Bytes that do not hash to the CID show that nobody has it (I-131)."""
+    """Bytes that do not hash to the CID show that nobody has it (I-142)."""
     seen = await Seen.of(target)
     secret = Cid.of(seen.secret)
     item = pb.PutBlobsRequest.Item(data=seen.nowhere, expected_cid=secret.text)
@@ -139,7 +139,7 @@ async def an_upload_with_another_cid_gives_an_attempt_nothing(target: Target) ->
 
 @case("ATTEMPTS")
 async def another_world_is_closed_to_an_attempt(target: Target) -> None:
-    """Whatever it asks of it is `Denied ATTEMPT_DENIED` (I-129)."""
+    """Whatever it asks of it is `Denied ATTEMPT_DENIED` (I-140)."""
     seen, world = await Seen.of(target), WorldName.parse(target.fresh("world"))
     await seen.theirs.put(world, ArtifactPut(READ, seen.input))
     asked = (
@@ -153,7 +153,7 @@ async def another_world_is_closed_to_an_attempt(target: Target) -> None:
 
 @case("ATTEMPTS")
 async def an_attempt_binds_nothing_and_hands_out_nothing(target: Target) -> None:
-    """To put, commit, abort, presign or open inputs is `Denied ROLE_DENIED`, and nothing is done (I-128)."""
+    """To put, commit, abort, presign or open inputs is `Denied ROLE_DENIED`, and nothing is done (I-139)."""
     seen = await Seen.of(target)
     stub = seen.stub
     await refusal(seen.ours.put(seen.world, ArtifactPut(WorldPath(f"{OUT}/a"), b"x")), Denied, "ROLE_DENIED")
@@ -170,7 +170,7 @@ async def an_attempt_binds_nothing_and_hands_out_nothing(target: Target) -> None
 
 @case("ATTEMPTS", "CLOCK")
 async def a_token_holds_for_a_minute(target: Target) -> None:
-    """After that every call with it is `Unauthenticated TOKEN_EXPIRED`, though it was good before (I-127)."""
+    """After that every call with it is `Unauthenticated TOKEN_EXPIRED`, though it was good before (I-138)."""
     seen = await Seen.of(target)
     assert await seen.ours.get_blob(Cid.of(seen.input)) == seen.input
     await target.advance(70)

@@ -32,7 +32,7 @@ async def _outcomes(asked: Sequence[Preparation], ours: ArtifactsClient) -> list
 
 @case("ATTEMPTS")
 async def an_attempt_prepares_what_it_uploaded_and_what_it_reads(target: Target) -> None:
-    """Its reservation is like the executor's: nobody sees it before the executor commits it (I-132, I-14)."""
+    """Its reservation is like the executor's: nobody sees it before the executor commits it (I-143, I-14)."""
     seen = await Seen.of(target)
     await seen.ours.put_blobs_many([seen.nowhere])
     prepared = _preparation(seen, (MINE, seen.nowhere), (WorldPath(f"{OUT}/copy"), seen.input))
@@ -45,7 +45,7 @@ async def an_attempt_prepares_what_it_uploaded_and_what_it_reads(target: Target)
 
 @case("ATTEMPTS")
 async def an_attempt_prepares_no_blob_of_somebody_else(target: Target) -> None:
-    """It is refused as one that does not exist, and nothing of the item is reserved (I-130, I-132)."""
+    """It is refused as one that does not exist, and nothing of the item is reserved (I-141, I-143)."""
     seen = await Seen.of(target)
     await seen.ours.put_blobs_many([seen.nowhere])
     other, absent = WorldPath(f"{OUT}/other"), target.fresh("absent").encode()
@@ -58,7 +58,7 @@ async def an_attempt_prepares_no_blob_of_somebody_else(target: Target) -> None:
 
 @case("ATTEMPTS")
 async def a_bound_path_does_not_show_an_attempt_what_it_holds(target: Target) -> None:
-    """A guess that is right and one that is wrong are refused alike (I-130)."""
+    """A guess that is right and one that is wrong are refused alike (I-141)."""
     seen = await Seen.of(target)
     await seen.theirs.put(seen.world, ArtifactPut(MINE, seen.secret))
     right, wrong = await seen.ours.prepare_many(
@@ -70,7 +70,7 @@ async def a_bound_path_does_not_show_an_attempt_what_it_holds(target: Target) ->
 
 @case("ATTEMPTS")
 async def an_attempt_prepares_inside_of_its_write_set(target: Target) -> None:
-    """Any other path is `Denied ATTEMPT_DENIED`, one whose name merely begins alike, too (I-132)."""
+    """Any other path is `Denied ATTEMPT_DENIED`, one whose name merely begins alike, too (I-143)."""
     seen = await Seen.of(target)
     await seen.ours.put_blobs_many([seen.nowhere])
     paths = [f"{OUT}2/a", OUT, "/artifacts/a", READ.text]
@@ -82,7 +82,7 @@ async def an_attempt_prepares_inside_of_its_write_set(target: Target) -> None:
 
 @case("ATTEMPTS")
 async def an_attempt_prepares_for_itself_alone(target: Target) -> None:
-    """Another execution, epoch, plan or world is `Denied ATTEMPT_DENIED` (I-132)."""
+    """Another execution, epoch, plan or world is `Denied ATTEMPT_DENIED` (I-143)."""
     seen = await Seen.of(target)
     await seen.ours.put_blobs_many([seen.nowhere])
     mine = _preparation(seen, (MINE, seen.nowhere))
@@ -100,7 +100,7 @@ async def an_attempt_prepares_for_itself_alone(target: Target) -> None:
 
 @case("ATTEMPTS")
 async def a_settled_attempt_brings_nothing_and_reads_nothing(target: Target) -> None:
-    """Once its execution was committed or aborted its token opens nothing more, however long it holds (I-133)."""
+    """Once its execution was committed or aborted its token opens nothing more, however long it holds (I-144)."""
     for settle in ("commit", "abort"):
         seen = await Seen.of(target)
         await seen.ours.put_blobs_many([seen.nowhere])
@@ -121,7 +121,7 @@ async def a_settled_attempt_brings_nothing_and_reads_nothing(target: Target) -> 
 
 @case("ATTEMPTS")
 async def the_next_attempt_closes_the_one_before(target: Target) -> None:
-    """What is opened to a higher epoch is closed to the lower one, whose inputs cannot be opened again (I-133)."""
+    """What is opened to a higher epoch is closed to the lower one, whose inputs cannot be opened again (I-144)."""
     seen = await Seen.of(target)
     await seen.tell(READ, epoch=2)
     next_one = await Speaker.of(target, replace(seen.grant, attempt_idx=1, epoch=2))
@@ -132,7 +132,7 @@ async def the_next_attempt_closes_the_one_before(target: Target) -> None:
 
 @case()
 async def inputs_are_opened_whole_or_not_at_all(target: Target) -> None:
-    """One that is not stored refuses its attempt, and no other of the batch; a repeat changes nothing (I-130)."""
+    """One that is not stored refuses its attempt, and no other of the batch; a repeat changes nothing (I-141)."""
     executor = ArtifactsClient(target.channel(Role.EXECUTOR))
     plan_id = PlanId.parse(target.fresh("plan"))
     world, data, absent = WorldName.parse(plan_id.text), target.fresh("data").encode(), target.fresh("absent").encode()

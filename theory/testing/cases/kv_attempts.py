@@ -13,7 +13,7 @@ from theory.testing.refusals import refusal
 
 @case("ATTEMPTS")
 async def an_attempt_has_the_keys_of_its_plan(target: Target) -> None:
-    """It reads, writes, adds and deletes there, and whoever else is of the plan sees it (I-129)."""
+    """It reads, writes, adds and deletes there, and whoever else is of the plan sees it (I-140)."""
     attempt = await Speaker.of(target)
     plan_id, ours, theirs = attempt.grant.plan_id.text, KVClient(attempt.channel), KVClient(target.channel())
     assert await ours.put_many(plan_id, [KVPut("a", b"1"), KVPut("b", b"2")]) == [None, None]
@@ -25,7 +25,7 @@ async def an_attempt_has_the_keys_of_its_plan(target: Target) -> None:
 
 @case("ATTEMPTS")
 async def the_keys_of_another_plan_are_closed_to_an_attempt(target: Target) -> None:
-    """Whatever it asks of them is `Denied ATTEMPT_DENIED`, and nothing is done (I-129)."""
+    """Whatever it asks of them is `Denied ATTEMPT_DENIED`, and nothing is done (I-140)."""
     attempt, other = await Speaker.of(target), target.fresh("plan")
     ours, theirs = KVClient(attempt.channel), KVClient(target.channel())
     await theirs.put_many(other, [KVPut("a", b"1")])
@@ -43,7 +43,7 @@ async def the_keys_of_another_plan_are_closed_to_an_attempt(target: Target) -> N
 
 @case("ATTEMPTS")
 async def an_attempt_neither_begins_nor_ends_its_plan(target: Target) -> None:
-    """`Denied ROLE_DENIED`, and its keys stay (I-128)."""
+    """`Denied ROLE_DENIED`, and its keys stay (I-139)."""
     attempt = await Speaker.of(target)
     plan_id, ours = attempt.grant.plan_id.text, KVClient(attempt.channel)
     await ours.put_many(plan_id, [KVPut("a", b"1")])

@@ -13,7 +13,7 @@ from theory.testing.refusals import refusal
 
 @case("ATTEMPTS")
 async def an_attempt_has_the_topics_of_its_plan(target: Target) -> None:
-    """It publishes and consumes there, whatever the topic's name, where its processor declares none (I-129)."""
+    """It publishes and consumes there, whatever the topic's name, where its processor declares none (I-140)."""
     attempt = await Speaker.of(target)
     ours, theirs = QueueClient(attempt.channel), Topic(target, plan_id=attempt.grant.plan_id.text)
     await ours.publish(plan_id=theirs.plan_id, topic=theirs.name, body=b"from an attempt")
@@ -25,7 +25,7 @@ async def an_attempt_has_the_topics_of_its_plan(target: Target) -> None:
 
 @case("ATTEMPTS")
 async def the_topics_of_another_plan_are_closed_to_an_attempt(target: Target) -> None:
-    """Whatever it asks of them is `Denied ATTEMPT_DENIED`, a true handle does not help, and nothing is done (I-129)."""
+    """Whatever it asks of them is `Denied ATTEMPT_DENIED`, a true handle does not help, and nothing is done (I-140)."""
     attempt, topic = await Speaker.of(target), Topic(target)
     await topic.publish(b"theirs")
     message = await topic.only()
@@ -37,7 +37,7 @@ async def the_topics_of_another_plan_are_closed_to_an_attempt(target: Target) ->
 
 @case("ATTEMPTS")
 async def a_topic_that_was_not_declared_is_closed_to_an_attempt(target: Target) -> None:
-    """Of its own plan, too, where its processor declares topics; the others are counted for nobody (I-129)."""
+    """Of its own plan, too, where its processor declares topics; the others are counted for nobody (I-140)."""
     attempt = await Speaker.of(target, grant_of(target, topics=("mine",)))
     ours, other = QueueClient(attempt.channel), Topic(target, plan_id=attempt.grant.plan_id.text)
     mine = other.beside(name="mine")
@@ -53,7 +53,7 @@ async def a_topic_that_was_not_declared_is_closed_to_an_attempt(target: Target) 
 
 @case("ATTEMPTS")
 async def an_attempt_neither_begins_nor_ends_the_topics_of_its_plan(target: Target) -> None:
-    """`Denied ROLE_DENIED` (I-128)."""
+    """`Denied ROLE_DENIED` (I-139)."""
     attempt = await Speaker.of(target)
     plan_id, ours = attempt.grant.plan_id.text, QueueClient(attempt.channel)
     await refusal(ours.begin_plan(plan_id), Denied, "ROLE_DENIED")

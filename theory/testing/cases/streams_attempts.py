@@ -12,7 +12,7 @@ from theory.testing.refusals import refusal
 
 @case("ATTEMPTS")
 async def an_attempt_appends_to_the_streams_of_its_world(target: Target) -> None:
-    """It appends, reads and asks for counters there, naming its plan or not (I-129)."""
+    """It appends, reads and asks for counters there, naming its plan or not (I-140)."""
     attempt = await Speaker.of(target)
     ours, theirs = StreamsClient(attempt.channel), Series(target, world=attempt.grant.world.text)
     place = (theirs.world, theirs.series)
@@ -25,7 +25,7 @@ async def an_attempt_appends_to_the_streams_of_its_world(target: Target) -> None
 
 @case("ATTEMPTS")
 async def the_streams_of_another_world_are_closed_to_an_attempt(target: Target) -> None:
-    """Whatever it asks of them is `Denied ATTEMPT_DENIED`, and nothing is appended (I-129)."""
+    """Whatever it asks of them is `Denied ATTEMPT_DENIED`, and nothing is appended (I-140)."""
     attempt, series = await Speaker.of(target), Series(target)
     ours, place = StreamsClient(attempt.channel), (series.world, series.series)
     await series.append(b"0")
@@ -37,7 +37,7 @@ async def the_streams_of_another_world_are_closed_to_an_attempt(target: Target) 
 
 @case("ATTEMPTS")
 async def an_attempt_has_its_samples_recorded_in_its_own_plan(target: Target) -> None:
-    """Naming another plan is `Denied ATTEMPT_DENIED`, and nothing is appended (I-129)."""
+    """Naming another plan is `Denied ATTEMPT_DENIED`, and nothing is appended (I-140)."""
     attempt = await Speaker.of(target)
     ours, series = StreamsClient(attempt.channel), Series(target, world=attempt.grant.world.text)
     [answer] = await asyncio.gather(
@@ -50,7 +50,7 @@ async def an_attempt_has_its_samples_recorded_in_its_own_plan(target: Target) ->
 
 @case("ATTEMPTS")
 async def streams_are_not_listed_for_an_attempt(target: Target) -> None:
-    """`Denied ROLE_DENIED` (I-128)."""
+    """`Denied ROLE_DENIED` (I-139)."""
     attempt = await Speaker.of(target)
     listing = StreamsClient(attempt.channel).list(attempt.grant.world.text)
     await refusal(anext(aiter(listing)), Denied, "ROLE_DENIED")
