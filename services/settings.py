@@ -32,6 +32,11 @@ def beside(name: str, *, scheme: str = "sqlite") -> Any:  # noqa: ANN401 - what 
     return Field(default_factory=lambda known: f"{scheme}:{slashes}{quote(str(known['home']))}/{name}")
 
 
+def attempt_keys() -> Any:  # noqa: ANN401 - what pydantic's Field returns
+    """A default that is the file of public keys by which tokens of attempts are known: the same for all of a home."""
+    return Field(default_factory=lambda known: known["home"] / "attempts.jwks.json")
+
+
 def address(service: str) -> Any:  # noqa: ANN401 - what pydantic's Field returns
     """Where a service listens, and where its peers find it: `THEORY_<SERVICE>_URL`, else a socket in the home."""
     return Field(

@@ -39,6 +39,6 @@ def _rows(service: Service) -> Iterator[tuple[str, str, str, str]]:
 def _who(service: Service, rpc: Rpc) -> str:
     access = cast("Mapping[str, Scope]", import_module(f"services.{service.owner}.access").ACCESS)
     scope = access[f"{service.path}/{rpc.name}"]
-    if scope == ANYONE:
-        return "anyone"
+    if scope >= ANYONE:
+        return "anyone, attempts" if Role.ATTEMPT in scope else "anyone"
     return "services" if scope == SERVICES else ", ".join(role.value for role in Role if role in scope)

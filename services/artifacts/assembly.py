@@ -14,6 +14,7 @@ from services.artifacts.adapters.blobs import open_blobs
 from services.artifacts.adapters.peers import LedgerPeer
 from services.artifacts.config import ArtifactsConfig
 from services.artifacts.domain.artifacts import Artifacts
+from services.artifacts.domain.attempts import Attempts
 from services.artifacts.domain.grants import GrantKey
 from services.artifacts.domain.leases import Leases
 from services.artifacts.domain.limits import Capabilities
@@ -45,6 +46,7 @@ from theory.core.cid import Cid
 from theory.core.clock import Clock, SystemClock
 from theory.core.ids import IdSource, SystemIds
 from theory.core.secret import Secret
+from theory.wire.attempts import AttemptTokens
 from theory.wire.channel import connect
 from theory.wire.identity import Role, ServiceKeys
 from theory.wire.server import ServiceUnit
@@ -80,6 +82,7 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
     servicer = ArtifactsServicer(
         store,
         artifacts,
+        Attempts(store, artifacts, blobs, table, clock),
         Capabilities(
             blobs.kind,
             blobs.durable and table.durable,
@@ -123,7 +126,8 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         await _look(table, clock)
         await series.ready()
 
-    return ServiceUnit("artifacts", ACCESS, register, start=start, close=opened.aclose, ready=ready)
+    attempts = AttemptTokens(config.attempt_keys, audience="artifacts", clock=clock)
+    return ServiceUnit("artifacts", ACCESS, register, start=start, close=opened.aclose, ready=ready, attempts=attempts)
 
 
 def _streams_secret(config: ArtifactsConfig) -> Secret | None:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from services.artifacts.domain.artifacts import NewArtifact
 from services.artifacts.domain.bindings import Written
-from services.artifacts.domain.limits import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_OUTPUTS, Capabilities
+from services.artifacts.domain.limits import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_INPUTS, MAX_OUTPUTS, Capabilities
 from services.artifacts.domain.store import NewBlob
 from theory.api.artifacts.v1 import artifacts_pb2 as pb
 from theory.api.core.v1.item_status_pb2 import ItemStatus
 from theory.core.artifact import Artifact, Output, content_type_of
-from theory.core.binding import Abortion, Commitment, Preparation
+from theory.core.binding import Abortion, AttemptInputs, Commitment, Preparation
 from theory.core.cid import Cid
 from theory.core.errors import Invalid, TheoryError, shown
 from theory.core.ids import ExecutionId, PlanId
@@ -111,6 +111,21 @@ def preparation_of(item: pb.PrepareBindingsRequest.Item) -> Preparation:
         ExecutionId.parse(item.execution_id),
         _epoch(item.epoch),
         _outputs(item.outputs),
+    )
+
+
+def attempt_inputs_of(item: pb.PinInputsRequest.Item) -> AttemptInputs:
+    """What an attempt reads."""
+    if len(item.inputs) > MAX_INPUTS:
+        raise Invalid("BATCH_SIZE", f"an attempt has at most {MAX_INPUTS} inputs", max=str(MAX_INPUTS))
+    if len({each.world_path for each in item.inputs}) < len(item.inputs):
+        raise Invalid("FIELD_INVALID", "the inputs name a path twice", field="inputs")
+    return AttemptInputs(
+        WorldName.parse(item.world),
+        PlanId.parse(item.plan_id),
+        ExecutionId.parse(item.execution_id),
+        _epoch(item.epoch),
+        tuple((WorldPath.parse(each.world_path), Cid.parse(each.cid)) for each in item.inputs),
     )
 
 

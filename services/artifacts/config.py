@@ -1,10 +1,11 @@
 """What the artifact store is told from outside."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
-from services.settings import ServiceSettings, Url, address, beside
+from services.settings import ServiceSettings, Url, address, attempt_keys, beside
 from theory.wire.address import on_loopback
 
 _MIB = 1024 * 1024
@@ -34,6 +35,9 @@ class ArtifactsConfig(ServiceSettings):
 
     ledger_url: Url = address("ledger")
     """Where the ledger answers."""
+
+    attempt_keys: Path = attempt_keys()
+    """The file with the public keys (a JWKS) by which tokens of attempts are known; the executor writes it."""
 
     max_blob_bytes: int = Field(16 * _GIB, ge=1024 * 1024)
     """The largest blob."""

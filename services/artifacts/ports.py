@@ -362,7 +362,38 @@ class RetentionTransaction(RetentionReader, Protocol):
         ...
 
 
-class BindingReader(RetentionReader, Protocol):
+class Input(NamedTuple):
+    """One path that an execution's attempt may read, as it was fixed at the dispatch."""
+
+    execution_id: ExecutionId
+    epoch: int
+    """The attempt's."""
+    world: str
+    path: str
+    cid: Cid
+
+
+class InputReader(Protocol):
+    """What attempts were told that they may read. A part of `BindingReader`, with the same manners."""
+
+    def told(self, execution_ids: Collection[ExecutionId]) -> Mapping[ExecutionId, int]:
+        """The epoch to which the inputs belong, of those executions that have any."""
+        ...
+
+    def input_paths(self, execution_id: ExecutionId, epoch: int, paths: Collection[str]) -> set[str]:
+        """Those of `paths` that are inputs of the execution at exactly that epoch."""
+        ...
+
+    def input_page(self, execution_id: ExecutionId, epoch: int, prefix: str, after: str, limit: int) -> list[str]:
+        """The first `limit` such paths that begin with `prefix`, a folder, and lie behind `after`, by their bytes."""
+        ...
+
+    def readable(self, execution_id: ExecutionId, epoch: int, cids: Collection[Cid]) -> set[Cid]:
+        """Those of `cids` that are inputs at that epoch, or pinned as uploads of the execution."""
+        ...
+
+
+class BindingReader(RetentionReader, InputReader, Protocol):
     """One state of the table of paths. Sync and in bulk: a call costs about one statement, however many it asks for."""
 
     def holds(self, keys: Collection[PathKey]) -> Mapping[PathKey, Hold]:
@@ -403,6 +434,14 @@ class BindingTransaction(BindingReader, RetentionTransaction, Protocol):
 
     def fence(self, fences: Sequence[Fence]) -> None:
         """Remember these instead of what was remembered of the same executions."""
+        ...
+
+    def tell(self, inputs: Sequence[Input]) -> None:
+        """Let attempts read these. One that the execution has already stays."""
+        ...
+
+    def forget_inputs(self, execution_ids: Collection[ExecutionId]) -> None:
+        """Drop what these executions may read. Harmless where there is none."""
         ...
 
     def record(self, events: Iterable[PlanEvent]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from theory.wire.identity import ANYONE, Role, Scope, only
+from theory.wire.identity import ANYONE, WITH_ATTEMPTS, Role, Scope, only
 
 _KV = "/theory.api.resources.v1.KVService"
 _QUEUE = "/theory.api.resources.v1.QueueService"
@@ -11,21 +11,21 @@ _SECRET = "/theory.api.resources.v1.SecretService"  # noqa: S105 - a method's pa
 _EXECUTOR = only(Role.EXECUTOR)
 
 ACCESS: Mapping[str, Scope] = {
-    f"{_KV}/GetCapabilities": ANYONE,
-    f"{_KV}/Get": ANYONE,
-    f"{_KV}/Put": ANYONE,
-    f"{_KV}/Delete": ANYONE,
-    f"{_KV}/Incr": ANYONE,
+    f"{_KV}/GetCapabilities": WITH_ATTEMPTS,
+    f"{_KV}/Get": WITH_ATTEMPTS,
+    f"{_KV}/Put": WITH_ATTEMPTS,
+    f"{_KV}/Delete": WITH_ATTEMPTS,
+    f"{_KV}/Incr": WITH_ATTEMPTS,
     f"{_KV}/BeginPlan": _EXECUTOR,
     f"{_KV}/EndPlan": _EXECUTOR,
-    f"{_QUEUE}/GetCapabilities": ANYONE,
-    f"{_QUEUE}/Publish": ANYONE,
-    f"{_QUEUE}/Consume": ANYONE,
-    f"{_QUEUE}/Ack": ANYONE,
-    f"{_QUEUE}/Nack": ANYONE,
-    f"{_QUEUE}/Extend": ANYONE,
-    f"{_QUEUE}/Redrive": ANYONE,
-    f"{_QUEUE}/GetStats": ANYONE,
+    f"{_QUEUE}/GetCapabilities": WITH_ATTEMPTS,
+    f"{_QUEUE}/Publish": WITH_ATTEMPTS,
+    f"{_QUEUE}/Consume": WITH_ATTEMPTS,
+    f"{_QUEUE}/Ack": WITH_ATTEMPTS,
+    f"{_QUEUE}/Nack": WITH_ATTEMPTS,
+    f"{_QUEUE}/Extend": WITH_ATTEMPTS,
+    f"{_QUEUE}/Redrive": WITH_ATTEMPTS,
+    f"{_QUEUE}/GetStats": WITH_ATTEMPTS,
     f"{_QUEUE}/BeginPlan": _EXECUTOR,
     f"{_QUEUE}/EndPlan": _EXECUTOR,
     f"{_VOLUME}/GetCapabilities": ANYONE,

@@ -30,6 +30,7 @@ from theory.api.resources.v1 import kv_pb2_grpc, queue_pb2_grpc, secret_pb2_grpc
 from theory.core.clock import Clock, SystemClock
 from theory.core.ids import IdSource, SystemIds
 from theory.core.secret import Secret
+from theory.wire.attempts import AttemptTokens
 from theory.wire.channel import connect
 from theory.wire.identity import Role, ServiceKeys
 from theory.wire.server import ServiceUnit
@@ -74,7 +75,10 @@ async def assemble(config: ResourcesConfig, *, clock: Clock | None = None, ids: 
         events.start()
         opening.start()
 
-    return ServiceUnit("resources", ACCESS, register, start=start, close=opened.aclose, ready=opening.ready)
+    attempts = AttemptTokens(config.attempt_keys, audience="resources", clock=clock)
+    return ServiceUnit(
+        "resources", ACCESS, register, start=start, close=opened.aclose, ready=opening.ready, attempts=attempts
+    )
 
 
 def _with(opening: Opening, secret: SecretStr | None) -> Opening:

@@ -1,10 +1,11 @@
 """What the resources service is told from outside."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field, SecretStr
 
-from services.settings import ServiceSettings, Url, address, beside
+from services.settings import ServiceSettings, Url, address, attempt_keys, beside
 
 
 class ResourcesConfig(ServiceSettings):
@@ -17,6 +18,9 @@ class ResourcesConfig(ServiceSettings):
 
     ledger_url: Url = address("ledger")
     """Where the ledger answers, which takes the events of scratch."""
+
+    attempt_keys: Path = attempt_keys()
+    """The file with the public keys (a JWKS) by which tokens of attempts are known; the executor writes it."""
 
     kv_url: Url = beside("resources.db")
     """Where keys are kept: `sqlite:///path`, `postgresql://user@host/database`, `redis://host`,

@@ -29,7 +29,7 @@ DATA = {("registry", "catalog"), ("registry", "forms")}
 GRAB_BAGS = re.compile(r"(^|_)(utils?|helpers?|common|managers?|base|misc)(_|$)")
 
 # Words, not products: what needs no adapter around it.
-NOT_PROVIDERS = frozenset({"jmespath", "jsonschema", "pydantic-settings", "uv"})
+NOT_PROVIDERS = frozenset({"cryptography", "jmespath", "jsonschema", "pydantic-settings", "pyjwt", "uv"})
 PROVIDER_CONTRACTS = ("Rules know neither", "The library knows neither", "Only adapters name")
 
 

@@ -4,13 +4,14 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.bench import blobs, containers, executions, ledger, mounts, scratch, startup
+from tests.bench import attempts, blobs, containers, executions, ledger, mounts, scratch, startup
 from tests.bench.report import Figure, render, write
 from tests.bench.server import ROOT
 
 SECTIONS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "Executions": executions.measure,
     "Scratch": scratch.measure,
+    "Attempts": attempts.measure,
     "Ledger": ledger.measure,
     "Blobs": blobs.measure,
     "World mounts": mounts.measure,

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import boto3
+import grpc
 
 from services.artifacts import assembly as artifacts
 from services.artifacts.config import ArtifactsConfig
 from services.artifacts.streams.adapters import MODULE_BY_SCHEME as STREAMS
 from services.executor.adapters.state import MODULE_BY_SCHEME as EXECUTOR
+from services.executor.adapters.tokens import KeySigner
 from services.ledger import assembly as ledger
 from services.ledger.adapters import MODULE_BY_SCHEME as LEDGER
 from services.ledger.config import LedgerConfig
@@ -33,11 +35,13 @@ from services.resources.volumes.adapters import MODULE_BY_SCHEME as VOLUMES
 from tests.embedded import embedded
 from tests.fakes.modal import FakeModal
 from tests.servers import AWS_REGION, Servers
-from theory.core.clock import FakeClock
+from theory.core.clock import FakeClock, SystemClock
+from theory.core.grant import AttemptGrant
 from theory.core.ids import SystemIds
 from theory.testing.case import Target
 from theory.testing.cases.secrets import SEEDED
 from theory.testing.target import offered
+from theory.wire.channel import IdentifiedChannel
 from theory.wire.identity import ServiceKeys
 from theory.wire.server import RunningServer, ServiceUnit, running
 
@@ -58,6 +62,9 @@ _TABLE_BY_PRIMITIVE: Mapping[str, Iterable[str]] = {
     "registry": REGISTRY,
     "executor": EXECUTOR,
 }
+
+FOR_ATTEMPTS = frozenset({"kv", "queue", "streams", "artifacts"})
+"""Primitives that take tokens of attempts."""
 
 OWN_CLOCK = frozenset({"postgresql", "redis", "redis-streams", "sqs"})
 """Adapters behind which a clock of its own goes: cases wait for it, many at once."""
@@ -112,7 +119,7 @@ async def _scratch(primitive: str, adapter: str, harness: Harness) -> AsyncItera
             await resources.assemble(ResourcesConfig.load(config), clock=clock),
         ]
         async with _served(units, url, harness) as server:
-            yield await _target(server, primitive, clock)
+            yield await _target(server, primitive, harness.home, clock)
 
 
 @asynccontextmanager
@@ -132,7 +139,7 @@ async def _artifacts(primitive: str, adapter: str, harness: Harness) -> AsyncIte
             await artifacts.assemble(ArtifactsConfig.load(config), clock=clock),
         ]
         async with _served(units, url, harness) as server:
-            yield await _target(server, primitive, clock)
+            yield await _target(server, primitive, harness.home, clock)
 
 
 @asynccontextmanager
@@ -152,27 +159,27 @@ async def _streams(primitive: str, adapter: str, harness: Harness) -> AsyncItera
             await artifacts.assemble(ArtifactsConfig.load(config), clock=clock),
         ]
         async with _served(units, url, harness) as server:
-            yield await _target(server, primitive, clock)
+            yield await _target(server, primitive, harness.home, clock)
 
 
 @asynccontextmanager
 async def _ledger(primitive: str, adapter: str, harness: Harness) -> AsyncIterator[Target]:
     config = {"home": harness.home, "database_url": _database(adapter, harness)}
     async with running([await ledger.assemble(LedgerConfig.load(config))]) as server:
-        yield await _target(server, primitive)
+        yield await _target(server, primitive, harness.home)
 
 
 @asynccontextmanager
 async def _registry(primitive: str, adapter: str, harness: Harness) -> AsyncIterator[Target]:
     config = {"home": harness.home, "database_url": _database(adapter, harness)}
     async with running([await registry.assemble(RegistryConfig.load(config))]) as server:
-        yield await _target(server, primitive)
+        yield await _target(server, primitive, harness.home)
 
 
 @asynccontextmanager
 async def _executor(primitive: str, adapter: str, harness: Harness) -> AsyncIterator[Target]:
     async with embedded(harness.home, publish=(), database_url=_database(adapter, harness)) as theory:
-        yield await _target(theory.server, primitive)
+        yield await _target(theory.server, primitive, harness.home)
 
 
 def _database(scheme: str, harness: Harness) -> str:
@@ -192,23 +199,31 @@ def _served(units: Sequence[ServiceUnit], url: str, harness: Harness) -> Abstrac
     return running(units, url=url, keys=ServiceKeys.load_or_create(harness.home))
 
 
-async def _target(server: RunningServer, primitive: str, clock: FakeClock | None = None) -> Target:
+async def _target(server: RunningServer, primitive: str, home: Path, clock: FakeClock | None = None) -> Target:
     """What is served, with what it says it can do."""
     client = server.channel()
     offer = await offered(client, primitive)
+    tokens = frozenset({"ATTEMPTS"} if primitive in FOR_ATTEMPTS else ())
+    key, published = home / "executor" / "attempts.key", home / "attempts.jwks.json"
+    signer = KeySigner(key, published, clock=clock or SystemClock(), ids=SystemIds())
+
+    async def attempt(grant: AttemptGrant) -> grpc.aio.Channel:
+        assert isinstance(client, IdentifiedChannel)
+        return client.as_caller((await signer.sign(grant)).text.reveal())
 
     async def answers() -> None:
         await offered(client, primitive)
 
     if clock is None:
-        return Target(server.channel, offer.capabilities, slack_s=offer.slack_s, answers=answers)
+        known = offer.capabilities | tokens
+        return Target(server.channel, known, slack_s=offer.slack_s, answers=answers, attempt=attempt)
     hands = clock
 
     async def advance(s: float) -> None:
         hands.advance(s)
 
-    known = offer.capabilities | {"CLOCK"}
-    return Target(server.channel, known, advance, slack_s=offer.slack_s, answers=answers)
+    known = offer.capabilities | tokens | {"CLOCK"}
+    return Target(server.channel, known, advance, slack_s=offer.slack_s, answers=answers, attempt=attempt)
 
 
 _Open: TypeAlias = Callable[[str, str, Harness], AbstractAsyncContextManager[Target]]

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import grpc
@@ -10,9 +11,16 @@ import pytest
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 
 import theory.api
+from services.executor.adapters.tokens import KeySigner
+from theory.core.clock import SystemClock
 from theory.core.errors import Invalid
+from theory.core.grant import TOKEN_AUDIENCES, AttemptGrant
+from theory.core.ids import ExecutionId, PlanId, SystemIds
+from theory.core.world_path import WorldName
 from theory.wire.access import methods_of, require_total
-from theory.wire.identity import ANYONE, SERVICES, Role, Scope, only
+from theory.wire.attempts import AttemptTokens
+from theory.wire.channel import connect
+from theory.wire.identity import ANYONE, SERVICES, WITH_ATTEMPTS, Role, Scope, only
 from theory.wire.server import ServiceUnit, running
 
 _EXECUTOR = only(Role.EXECUTOR)
@@ -22,7 +30,8 @@ _PINNED: Mapping[str, Scope] = {
     "/theory.api.resources.v1.SecretService/Resolve": _EXECUTOR,
     "/theory.api.resources.v1.KVService/EndPlan": _EXECUTOR,
     "/theory.api.resources.v1.QueueService/EndPlan": _EXECUTOR,
-    "/theory.api.artifacts.v1.ArtifactsService/PrepareBindings": _EXECUTOR,
+    "/theory.api.artifacts.v1.ArtifactsService/PrepareBindings": only(Role.EXECUTOR, Role.ATTEMPT),
+    "/theory.api.artifacts.v1.ArtifactsService/PinInputs": _EXECUTOR,
     "/theory.api.artifacts.v1.ArtifactsService/CommitBindings": _EXECUTOR,
     "/theory.api.artifacts.v1.ArtifactsService/AbortBindings": _EXECUTOR,
     "/theory.api.ledger.v1.LedgerService/OpenBudget": _EXECUTOR,
@@ -30,6 +39,31 @@ _PINNED: Mapping[str, Scope] = {
     "/theory.api.ledger.v1.LedgerService/Settle": _EXECUTOR,
     "/theory.api.ledger.v1.LedgerService/Resolve": only(Role.EXECUTOR, Role.ARTIFACTS),
 }
+
+# All that an attempt may call; the whole rest of the installation is closed to it.
+_FOR_ATTEMPTS: Mapping[str, frozenset[str]] = {
+    "artifacts.v1.ArtifactsService": frozenset(
+        {
+            "GetCapabilities",
+            "FindMissingBlobs",
+            "PutBlobs",
+            "GetBlobs",
+            "UploadBlob",
+            "DownloadBlob",
+            "ComputeCid",
+            "StatArtifacts",
+            "ReadArtifacts",
+            "ListArtifacts",
+            "PrepareBindings",
+        }
+    ),
+    "artifacts.v1.StreamsService": frozenset({"GetCapabilities", "AppendChunks", "ReadChunks", "GetStreamStatus"}),
+    "resources.v1.KVService": frozenset({"GetCapabilities", "Get", "Put", "Delete", "Incr"}),
+    "resources.v1.QueueService": frozenset(
+        {"GetCapabilities", "Publish", "Consume", "Ack", "Nack", "Extend", "Redrive", "GetStats"}
+    ),
+}
+_ATTEMPT = AttemptGrant(PlanId("p"), WorldName("p"), ExecutionId("p.t"), 0, 1, ())
 
 
 def _services() -> dict[str, list[ServiceDescriptor]]:
@@ -82,7 +116,7 @@ def test_a_scope_without_a_method_is_noticed() -> None:
 def test_a_scope_names_roles_and_is_never_empty(owner: str) -> None:
     for method, scope in _table(owner).items():
         assert scope, method
-        assert scope <= ANYONE, method
+        assert scope <= WITH_ATTEMPTS, method
 
 
 @pytest.mark.parametrize("method", sorted(_PINNED))
@@ -91,17 +125,32 @@ def test_what_is_promised_to_few_is_open_to_few(method: str) -> None:
     assert _table(owner)[method] == _PINNED[method]
 
 
+def test_attempts_may_call_what_is_named_here_and_nothing_else() -> None:
+    tables = {method: scope for owner in _BY_OWNER for method, scope in _table(owner).items()}
+    named = {f"/theory.api.{service}/{name}" for service, names in _FOR_ATTEMPTS.items() for name in names}
+    assert {method for method, scope in tables.items() if Role.ATTEMPT in scope} == named
+
+
+def test_anyone_is_no_attempt() -> None:
+    assert Role.ATTEMPT not in ANYONE | SERVICES
+
+
 def test_events_are_appended_by_services_alone() -> None:
     assert _table("ledger")["/theory.api.ledger.v1.LedgerService/AppendEvents"] <= SERVICES
 
 
 @pytest.mark.parametrize("owner", sorted(_BY_OWNER))
-async def test_the_server_grants_each_method_to_its_scope_alone(owner: str) -> None:
-    unit = ServiceUnit(owner, _table(owner), lambda server: _register_empty(owner, server))
+async def test_the_server_grants_each_method_to_its_scope_alone(owner: str, tmp_path: Path) -> None:
+    published, clock = tmp_path / "keys", SystemClock()
+    signer = KeySigner(tmp_path / "key", published, clock=clock, ids=SystemIds())
+    token = (await signer.sign(_ATTEMPT)).text.reveal()
+    attempts = AttemptTokens(published, audience=owner, clock=clock) if owner in TOKEN_AUDIENCES else None
+    unit = ServiceUnit(owner, _table(owner), lambda server: _register_empty(owner, server), attempts=attempts)
     granted: dict[str, set[Role]] = {}
-    async with running([unit]) as server:
+    async with running([unit]) as server, connect(server.url, token=token) as attempt:
+        channels = {role: server.channel(role) for role in ANYONE} | {Role.ATTEMPT: attempt}
         for method, kind in _kinds(owner):
-            granted[method] = {role for role in Role if await _passes(server.channel(role), method, kind)}
+            granted[method] = {role for role in Role if await _passes(channels[role], method, kind)}
     assert granted == {method: set(scope) for method, scope in _table(owner).items()}
 
 
@@ -141,7 +190,8 @@ async def _passes(channel: grpc.aio.Channel, method: str, kind: str) -> bool:
         else:
             await call
     except grpc.aio.AioRpcError as error:
-        if error.code() is not grpc.StatusCode.PERMISSION_DENIED:
+        # The token of an attempt proves nothing at all where no attempt may call.
+        if error.code() not in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED}:
             raise
         return False
     return True

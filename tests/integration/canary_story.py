@@ -26,7 +26,7 @@ from theory.sdk.client import Theory
 from theory.sdk.rpc import unwrapped
 from theory.sdk.secrets import SecretsClient
 from theory.wire.channel import connect
-from theory.wire.identity import Role
+from theory.wire.identity import ANYONE, Role
 
 INSTALLING, RUNNING, KILLED = "while packages are installed", "while it runs", "after kill -9"
 ENDED, STOPPED = "in the end", "once it is stopped"
@@ -157,7 +157,7 @@ class _Story:
         house, processes = self._house, self._house.processes
         async with connect(processes.urls["resources"], token=processes.token(Role.EXECUTOR)) as channel:
             self._told.resolved = await SecretsClient(channel).get(NAME)
-        for role in (None, *(each for each in Role if each is not Role.EXECUTOR)):
+        for role in (None, *(each for each in sorted(ANYONE) if each is not Role.EXECUTOR)):
             token = None if role is None else processes.token(role)
             async with connect(house.wires.urls("client")["resources"], token=token) as channel:
                 asking = SecretsClient(channel)

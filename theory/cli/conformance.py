@@ -18,7 +18,7 @@ from theory.core.errors import NotFound
 from theory.core.jcs import JSON
 from theory.testing.primitives import MODULES_BY_PRIMITIVE, cases_of
 from theory.testing.report import Outcome, Report, Verdict, promise_document
-from theory.wire.identity import Role, ServiceKeys
+from theory.wire.identity import ANYONE, ServiceKeys
 
 if TYPE_CHECKING:
     from theory.cli.conformance_picture import Picture
@@ -137,7 +137,7 @@ def _introduce(session: Session, primitive: str, url: str, found: "Opened") -> N
     kept = "" if offer.durable is None else ", durable" if offer.durable else ", not durable"
     output.line(Cell(primitive, "bold"), f" at {line(url)}: {line(offer.adapter)}{kept}")
     output.line(Cell("  offers  ", "dim"), line(", ".join(sorted(offer.capabilities))) or "the common promises")
-    if set(found.roles) == set(Role):
+    if set(found.roles) == ANYONE:
         output.line(Cell("  as      ", "dim"), f"every role, by the key of {session.home}")
     else:
         output.line(Cell("  as      ", "dim"), f"whoever comes without a token: {session.home} has no key")

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from theory.core.artifact import Output
+from theory.core.cid import Cid
 from theory.core.ids import ExecutionId, PlanId
-from theory.core.world_path import WorldName
+from theory.core.world_path import WorldName, WorldPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,15 @@ class Abortion:
 
     execution_id: ExecutionId
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInputs:
+    """What one attempt reads, fixed at its dispatch: nothing else of the world is open to its token."""
+
+    world: WorldName
+    plan_id: PlanId
+    execution_id: ExecutionId
+    epoch: int
+    inputs: tuple[tuple[WorldPath, Cid], ...]
+    """Paths, each once, and what they hold; stored blobs, all of them."""

@@ -10,7 +10,7 @@ import grpc
 
 from theory.api.artifacts.v1 import artifacts_pb2 as pb
 from theory.core.artifact import DEFAULT_CONTENT_TYPE, Artifact, Output, content_type_of
-from theory.core.binding import Abortion, Commitment, Preparation
+from theory.core.binding import Abortion, AttemptInputs, Commitment, Preparation
 from theory.core.cid import Cid
 from theory.core.errors import Invalid, TheoryError
 from theory.core.ids import PlanId
@@ -49,7 +49,8 @@ class ArtifactsClient(BlobsClient):
     """Artifacts over the wire. Raises only `TheoryError`, or `TimeoutError`.
 
     Single calls of one turn of the event loop, for one world, make one RPC. The batch forms take any number of items
-    and send as many RPCs as they need, one after the other. `prepare`, `commit` and `abort` are the executor's.
+    and send as many RPCs as they need, one after the other. `pin_inputs`, `commit` and `abort` are the
+    executor's; `prepare` is an attempt's, too.
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
@@ -59,6 +60,9 @@ class ArtifactsClient(BlobsClient):
         self._read = PlaceCoalescer(self.read_many, max_items=MAX_ITEMS)
         self._prepare = Coalescer(
             self.prepare_many, max_items=MAX_ATTEMPTS, max_bytes=MAX_BATCH_BYTES, size_of=_size_of_item
+        )
+        self._pin_inputs = Coalescer(
+            self.pin_inputs_many, max_items=MAX_ATTEMPTS, max_bytes=MAX_BATCH_BYTES, size_of=_size_of_inputs
         )
         self._commit = Coalescer(
             self.commit_many, max_items=MAX_ATTEMPTS, max_bytes=MAX_BATCH_BYTES, size_of=_size_of_item
@@ -177,6 +181,30 @@ class ArtifactsClient(BlobsClient):
                     outputs=map(_output_to_proto, item.outputs),
                 )
             ended += outcomes((await call(self._stub.PrepareBindings, request)).statuses)
+        return ended
+
+    async def pin_inputs(self, item: AttemptInputs) -> None:
+        """Open to an attempt what it reads, before anybody has its token. Idempotent.
+
+        `Conflict` (`EPOCH_FENCED`); `NotFound` (`BLOB_UNKNOWN`).
+        """
+        await self._pin_inputs(item)
+
+    async def pin_inputs_many(self, items: Sequence[AttemptInputs]) -> Answers[None]:
+        """`pin_inputs` of each item; one outcome each, in order."""
+        ended: list[TheoryError | None] = []
+        for batch in fitting(items, max_items=MAX_ATTEMPTS, max_bytes=MAX_BATCH_BYTES, size_of=_size_of_inputs):
+            request = pb.PinInputsRequest()
+            for item in batch:
+                inputs = [pb.PinInputsRequest.Input(world_path=path.text, cid=cid.text) for path, cid in item.inputs]
+                request.items.add(
+                    world=item.world.text,
+                    plan_id=item.plan_id.text,
+                    execution_id=item.execution_id.text,
+                    epoch=item.epoch,
+                    inputs=inputs,
+                )
+            ended += outcomes((await call(self._stub.PinInputs, request)).statuses)
         return ended
 
     async def commit(self, item: Commitment) -> None:
@@ -322,6 +350,10 @@ def _verified(answer: tuple[Artifact, bytes] | TheoryError) -> tuple[Artifact, b
 def _size_of_put(item: ArtifactPut) -> int:
     # What counts against the limit is the data; paths have room beside it.
     return 0 if isinstance(item.source, Cid) else len(item.source)
+
+
+def _size_of_inputs(item: AttemptInputs) -> int:
+    return sum(_OUTPUT_BYTES + len(path.text.encode()) for path, _ in item.inputs)
 
 
 def _size_of_item(item: Preparation | Commitment) -> int:

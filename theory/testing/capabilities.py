@@ -45,6 +45,7 @@ CAPABILITIES: Mapping[str, Capability] = {
         "large blobs go by HTTP, to an address that is reached from here", "GetCapabilities, and asking there"
     ),
     # What only the harness of a test has.
+    "ATTEMPTS": Capability("cases get tokens of attempts", "the tests of this project"),
     "CLOCK": Capability("the server's clock is turned by hand", "the tests of this project"),
 }
 

@@ -9,6 +9,7 @@ from types import ModuleType
 import grpc
 
 from theory.core.clock import SystemClock
+from theory.core.grant import AttemptGrant
 from theory.core.ids import SystemIds
 from theory.wire.identity import Role
 
@@ -19,6 +20,10 @@ _NUMBER = re.compile(r"\bI-(\d+)\b")
 
 class Lacking(Exception):
     """A case found out on its way that the target lacks something: it is skipped, for this reason."""
+
+
+async def _no_token(_: AttemptGrant) -> grpc.aio.Channel:
+    raise Lacking("needs tokens of attempts, which the executor of an installation alone can sign")
 
 
 async def _answers() -> None:
@@ -39,6 +44,8 @@ class Target:
     """How much later than promised this server may do what a clock decides."""
     answers: Callable[[], Awaitable[None]] = _answers
     """Returns where the server still answers; raises otherwise."""
+    attempt: Callable[[AttemptGrant], Awaitable[grpc.aio.Channel]] = _no_token
+    """A channel with the token of an attempt; raises `Lacking` where the target's maker has none to give."""
     _run: str = field(default_factory=lambda: SystemIds().token_hex(_ALPHABET_BYTES))
     _count: Iterator[int] = field(default_factory=itertools.count)
 

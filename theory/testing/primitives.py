@@ -6,7 +6,7 @@ from importlib import import_module
 from theory.testing.case import Case, cases_in
 
 MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
-    "kv": ("kv", "kv_counters", "kv_plans", "kv_quotas", "kv_events", "kv_input"),
+    "kv": ("kv", "kv_counters", "kv_plans", "kv_quotas", "kv_events", "kv_input", "kv_attempts"),
     "queue": (
         "queue",
         "queue_handles",
@@ -16,10 +16,11 @@ MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
         "queue_quotas",
         "queue_events",
         "queue_input",
+        "queue_attempts",
     ),
     "secret": ("secrets",),
     "volume": ("volumes",),
-    "artifacts": ("blobs", "presign", "artifacts", "bindings", "retention"),
+    "artifacts": ("blobs", "presign", "artifacts", "bindings", "retention", "attempts", "attempts_outputs"),
     "streams": (
         "streams",
         "streams_ring",
@@ -27,6 +28,7 @@ MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
         "streams_events",
         "streams_fixing",
         "streams_promotion",
+        "streams_attempts",
     ),
     "ledger": ("ledger", "ledger_log", "budget", "settlement"),
     "registry": ("registry", "snapshot"),

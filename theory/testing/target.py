@@ -28,7 +28,7 @@ from theory.sdk.volumes import VolumesClient
 from theory.testing.case import Lacking, Target
 from theory.testing.cases.secrets import SEEDED
 from theory.wire.channel import IdentifiedChannel, call, connect
-from theory.wire.identity import Role, ServiceKeys
+from theory.wire.identity import ANYONE, Role, ServiceKeys
 
 SMALL_PLAN_ITEMS = 2_000
 SMALL_PLAN_BYTES = 32 << 20
@@ -69,7 +69,7 @@ async def opened(url: str, primitive: str, keys: ServiceKeys | None) -> AsyncIte
     channel = connect(url)
     assert isinstance(channel, IdentifiedChannel)
     try:
-        by_role = {role: channel.as_caller(keys.token_of(role)) for role in Role} if keys else {Role.CLIENT: channel}
+        by_role = {role: channel.as_caller(keys.token_of(role)) for role in ANYONE} if keys else {Role.CLIENT: channel}
         client = by_role[Role.CLIENT]
         offer = await ask(client)
         target = Target(

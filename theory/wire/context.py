@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from theory.core.grant import AttemptGrant
 from theory.core.ids import IdSource, SystemIds
 from theory.wire.identity import Principal
 
@@ -77,6 +78,12 @@ def current_principal() -> Principal:
     if call is None or call.principal is None:
         raise LookupError("no call is being served here")
     return call.principal
+
+
+def current_grant() -> AttemptGrant | None:
+    """Which attempt calls, and what it may do; None where no attempt does, or no call is being served."""
+    call = _CURRENT.get()
+    return None if call is None or call.principal is None else call.principal.grant
 
 
 def current_request_id() -> str:

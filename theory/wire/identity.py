@@ -1,4 +1,7 @@
-"""Who may speak: roles, scopes of methods, and the tokens by which a service of one installation knows another."""
+"""Who may speak: roles, scopes of methods, and the tokens by which a service of one installation knows another.
+
+The tokens of attempts are another matter: `theory.wire.attempts`.
+"""
 
 import hmac
 import os
@@ -8,15 +11,16 @@ import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 from blake3 import blake3
 
 from theory.core.errors import Denied, Invalid, NotFound, Unauthenticated
+from theory.core.grant import AttemptGrant
 
 
 class Role(StrEnum):
-    """What a caller is. Services are named; everything else is a client."""
+    """What a caller is. Services are named; a processor that runs is an attempt; everything else is a client."""
 
     CLIENT = "client"
     REGISTRY = "registry"
@@ -24,6 +28,7 @@ class Role(StrEnum):
     ARTIFACTS = "artifacts"
     RESOURCES = "resources"
     LEDGER = "ledger"
+    ATTEMPT = "attempt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,29 @@ class Principal:
     """A caller whose identity was proven."""
 
     role: Role
+    grant: AttemptGrant | None = None
+    """Which attempt it is, and what it may do; None for everyone who is no attempt."""
+
+    def __post_init__(self) -> None:
+        if (self.role is Role.ATTEMPT) is (self.grant is None):
+            raise ValueError("an attempt has a grant, and nobody else has")
+
+
+class AttemptVerifier(Protocol):
+    """Knows the tokens of attempts."""
+
+    def verify(self, token: str) -> Principal:
+        """The attempt that `token` speaks for; `Unauthenticated` where it speaks for none, or no longer."""
+        ...
 
 
 Scope: TypeAlias = frozenset[Role]
 """The roles that may call a method."""
 
-ANYONE: Scope = frozenset(Role)
-"""Every caller that is known at all."""
+ANYONE: Scope = frozenset(Role) - {Role.ATTEMPT}
+"""Every caller whom the installation's own key proves: all but attempts, which may do nothing unless they are named."""
+WITH_ATTEMPTS: Scope = frozenset(Role)
+"""Attempts, too: the service behind the method holds every request of theirs against their grant."""
 SERVICES: Scope = ANYONE - {Role.CLIENT}
 """Services of this installation only."""
 
@@ -51,6 +72,8 @@ _KEY_FILE = "service.key"
 _KEY_BYTES = 32
 _TOKEN_CONTEXT = b"theory/v1/token\0"
 _TOKEN_PREFIX = "theory-v1"  # noqa: S105 - what every token begins with
+KEYED_TOKEN = f"{_TOKEN_PREFIX}."
+"""What tells a token of `ServiceKeys` from one of an attempt."""
 
 
 class ServiceKeys:
@@ -64,7 +87,7 @@ class ServiceKeys:
             raise Invalid("CONFIG_INVALID", f"a service key has {_KEY_BYTES} bytes")
         self._token_by_role = {
             role: f"{_TOKEN_PREFIX}.{role}.{blake3(_TOKEN_CONTEXT + role.encode(), key=key).hexdigest()}"
-            for role in Role
+            for role in ANYONE
         }
         self._by_role = {role.value: (token.encode(), Principal(role)) for role, token in self._token_by_role.items()}
 
@@ -88,7 +111,7 @@ class ServiceKeys:
         return cls(_read(path))
 
     def token_of(self, role: Role) -> str:
-        """The bearer token of `role`. It is a secret."""
+        """The bearer token of `role`. It is a secret. Attempts have none: theirs are signed by the executor."""
         return self._token_by_role[role]
 
     def verify(self, token: str) -> Principal:

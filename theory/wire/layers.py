@@ -14,7 +14,7 @@ import grpc
 from theory.core.errors import Denied, Exhausted, TheoryError, Unauthenticated
 from theory.core.ids import IdSource
 from theory.wire.context import Call, Context
-from theory.wire.identity import Principal, Role, Scope, ServiceKeys
+from theory.wire.identity import KEYED_TOKEN, AttemptVerifier, Principal, Role, Scope, ServiceKeys
 from theory.wire.status import DETAILS_KEY, code_of, to_status
 from theory.wire.telemetry import CALLS, log
 
@@ -47,6 +47,8 @@ class Surroundings:
     keys: ServiceKeys | None
     token_required: bool
     ids: IdSource
+    attempts: Mapping[str, AttemptVerifier] = field(default_factory=dict)
+    """By method: who knows the tokens of attempts there. A method that is left out takes none."""
     unary_places: Places = field(default_factory=lambda: Places(MAX_UNARY_CALLS))
     stream_places: Places = field(default_factory=lambda: Places(MAX_STREAMS))
 
@@ -110,6 +112,8 @@ class Logging(Layer):
             "request_id": call.request_id,
             "duration_ms": round((perf_counter() - call.started) * 1000, 3),
         }
+        if call.principal and call.principal.grant:
+            facts["execution_id"] = call.principal.grant.execution_id.text
         if trace := _TRACEPARENT(call.traceparent):
             facts["trace_id"] = trace[1]
         if isinstance(call.failure, TheoryError):
@@ -179,18 +183,24 @@ class Authenticating(Layer):
 
     def __init__(self, method: Bound, around: Surroundings) -> None:
         self._keys = around.keys
+        self._attempts = around.attempts.get(method.name)
         self._anonymous = None if around.token_required else Principal(Role.CLIENT)
 
     def enter(self, call: Call, context: Context) -> None:
         """Set the principal; `Unauthenticated` where it cannot be known."""
         if call.authorization:
-            if self._keys is None:
-                raise Unauthenticated("TOKEN_INVALID", "this server knows no tokens")
-            call.principal = self._keys.verify(call.authorization.removeprefix("Bearer "))
+            call.principal = self._verified(call.authorization.removeprefix("Bearer "))
         elif self._anonymous is None:
             raise Unauthenticated("TOKEN_MISSING", "this address needs a token: loopback is no identity")
         else:
             call.principal = self._anonymous
+
+    def _verified(self, token: str) -> Principal:
+        if self._attempts is not None and not token.startswith(KEYED_TOKEN):
+            return self._attempts.verify(token)
+        if self._keys is None:
+            raise Unauthenticated("TOKEN_INVALID", "this server knows no tokens")
+        return self._keys.verify(token)
 
 
 class Authorizing(Layer):

@@ -19,7 +19,7 @@ from theory.wire.access import require_total
 from theory.wire.admin import admins
 from theory.wire.channel import connect
 from theory.wire.health import Health
-from theory.wire.identity import Role, Scope, ServiceKeys
+from theory.wire.identity import AttemptVerifier, Role, Scope, ServiceKeys
 from theory.wire.layers import Surroundings
 from theory.wire.listener import Listener
 from theory.wire.options import SERVER_OPTIONS
@@ -61,6 +61,8 @@ class ServiceUnit:
     """Ends background work and closes what is open, once no call is in flight."""
     ready: Callable[[], Awaitable[None]] = nothing
     """Raises `TheoryError` where the unit could not do its work just now. Asked every few seconds."""
+    attempts: AttemptVerifier | None = None
+    """Knows the tokens of attempts; None where the unit takes none."""
 
 
 async def serve(
@@ -160,7 +162,13 @@ class RunningServer:
             listener = stack.enter_context(Listener(url))
             if listener.public and keys is None:
                 raise Invalid("CONFIG_INVALID", "a TCP listener needs keys: loopback is no identity")
-            around = Surroundings(_access_of(units), keys, token_required=listener.public, ids=ids or SystemIds())
+            around = Surroundings(
+                _access_of(units),
+                keys,
+                token_required=listener.public,
+                ids=ids or SystemIds(),
+                attempts={method: unit.attempts for unit in units if unit.attempts for method in unit.access},
+            )
             registrar = Registrar(STACK, around)
             health = Health(_registered(units, registrar), clock=clock or SystemClock())
             require_total(around.access, registrar.methods())

@@ -119,7 +119,7 @@ def commit(transaction: BindingTransaction, items: Sequence[Commitment], *, now:
     gone = transaction.dropped({item.world.text for item in items})
     results = _each(items, lambda item: _commit(holdings, item, now, gone=item.world.text in gone))
     holdings.write(transaction)
-    _end_uploads(transaction, [item.execution_id for item, result in zip(items, results, strict=True) if not result])
+    _end_attempts(transaction, [item.execution_id for item, result in zip(items, results, strict=True) if not result])
     return results
 
 
@@ -137,7 +137,7 @@ def abort(transaction: BindingTransaction, items: Sequence[Abortion], *, now: da
         _close(holdings, item.execution_id, item.epoch, now)
         closed.append(item.execution_id)
     holdings.write(transaction)
-    _end_uploads(transaction, closed)
+    _end_attempts(transaction, closed)
 
 
 def _bind(holdings: Holdings, sizes: Mapping[Cid, int], write: Write, now: datetime) -> Written:
@@ -208,9 +208,10 @@ def _close(holdings: Holdings, execution_id: ExecutionId, epoch: int, now: datet
     holdings.remember(Fence(execution_id, plan_id, world, epoch, open=False, time=now))
 
 
-def _end_uploads(transaction: BindingTransaction, executions: Sequence[ExecutionId]) -> None:
+def _end_attempts(transaction: BindingTransaction, executions: Sequence[ExecutionId]) -> None:
     if executions:
         transaction.unpin([each.text for each in executions], PinKind.UPLOAD)
+        transaction.forget_inputs(executions)
 
 
 def _known(holdings: Holdings, gone: Collection[str], world: WorldName) -> Holdings:

@@ -9,6 +9,8 @@ MAX_ATTEMPTS = 100
 """The most items of one prepare, commit or abort."""
 MAX_OUTPUTS = 10_000
 """The most outputs of one attempt."""
+MAX_INPUTS = 10_000
+"""The most inputs of one attempt."""
 MAX_INLINE_BYTES = 1024 * 1024
 """The largest blob that travels inside of a batch."""
 MAX_BATCH_BYTES = 6 * 1024 * 1024

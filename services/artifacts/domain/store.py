@@ -1,6 +1,6 @@
 """Blobs: bytes under the BLAKE3 of their content, hashed by this service on the way in and on the way out."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,6 +97,10 @@ class BlobStore:
     async def holds(self, cid: Cid) -> bool:
         """Whether a blob is stored; if it is, it may be relied on for a lease."""
         return not await self.find_missing([cid])
+
+    async def recall(self, cids: Collection[Cid]) -> None:
+        """Before a transaction that will ask for these blobs. As `Leases.recall`."""
+        await self._leases.recall(cids)
 
     def expire_time(self) -> datetime:
         """Until when blobs may be relied on that are told to be stored from now on."""

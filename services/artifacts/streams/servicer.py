@@ -13,7 +13,7 @@ from theory.core.ids import ExecutionId, PlanId
 from theory.core.stream import MAX_BATCH_CHUNKS, series_of
 from theory.core.world_path import PathPrefix, WorldName
 from theory.wire.batches import decoded
-from theory.wire.context import Context, time_remaining
+from theory.wire.context import Context, current_grant, time_remaining
 from theory.wire.pages import Page
 
 
@@ -39,6 +39,7 @@ class StreamsServicer(rpc.StreamsServiceServicer):
             expected_idx=codec.expected_idx_from_proto(request),
             limits=codec.limits_from_proto(request),
             plan_id=PlanId.parse(request.plan_id) if request.plan_id else None,
+            attempt=current_grant(),
         )
         return pb.AppendChunksResponse(first_idx=appended.first_idx, watermark_idx=appended.watermark_idx)
 
@@ -50,13 +51,14 @@ class StreamsServicer(rpc.StreamsServiceServicer):
             max_chunks=codec.max_chunks_from_proto(request),
             wait_s=request.wait_s,
             time_left_s=time_remaining(),
+            attempt=current_grant(),
         )
         return codec.page_to_proto(page)
 
     async def GetStreamStatus(self, request: pb.GetStreamStatusRequest, context: Context) -> pb.GetStreamStatusResponse:
-        world = WorldName.parse(request.world)
+        world, attempt = WorldName.parse(request.world), current_grant()
         series = decoded(request.series, series_of, most=codec.MAX_ITEMS)
-        answers = await for_sound(series, lambda sound: self._streams.status_many(world, sound))
+        answers = await for_sound(series, lambda sound: self._streams.status_many(world, sound, attempt=attempt))
         return pb.GetStreamStatusResponse(results=map(codec.status_to_proto, answers))
 
     async def ListStreams(self, request: pb.ListStreamsRequest, context: Context) -> pb.ListStreamsResponse:

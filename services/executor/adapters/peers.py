@@ -8,7 +8,7 @@ import grpc
 
 from theory.core.adapters import TopicStats
 from theory.core.artifact import Artifact, Output
-from theory.core.binding import Abortion, Commitment, Preparation
+from theory.core.binding import Abortion, AttemptInputs, Commitment, Preparation
 from theory.core.chain import NewEvent
 from theory.core.chunk import FixedChunk
 from theory.core.cid import Cid
@@ -194,6 +194,18 @@ class WorldPeer:
         """As the port says."""
         with answering("artifacts"):
             await self._client.download(cid, into)
+
+    async def pin_inputs(
+        self,
+        world: WorldName,
+        plan_id: PlanId,
+        execution_id: ExecutionId,
+        epoch: int,
+        inputs: Sequence[tuple[WorldPath, Cid]],
+    ) -> None:
+        """As the port says."""
+        with answering("artifacts"):
+            await self._client.pin_inputs(AttemptInputs(world, plan_id, execution_id, epoch, tuple(inputs)))
 
     async def prepare(
         self, world: WorldName, plan_id: PlanId, execution_id: ExecutionId, epoch: int, outputs: Sequence[Output]

@@ -11,10 +11,12 @@ from services.executor.ports.record import (
 )
 from services.executor.ports.runtime import Runtime
 from services.executor.ports.state import ExecutorState
+from services.executor.ports.token import AttemptToken, Signer
 
 __all__ = [
     "AttemptPlace",
     "AttemptRecord",
+    "AttemptToken",
     "CollectedFile",
     "ExecutionRecord",
     "ExecutorState",
@@ -29,6 +31,7 @@ __all__ = [
     "Runtime",
     "Scratch",
     "Secrets",
+    "Signer",
     "World",
     "WrittenTree",
 ]

@@ -90,6 +90,20 @@ class World(Protocol):
         """Write a blob of any size to `into`, verified; `Corrupt` where the bytes are not the CID's."""
         ...
 
+    async def pin_inputs(
+        self,
+        world: WorldName,
+        plan_id: PlanId,
+        execution_id: ExecutionId,
+        epoch: int,
+        inputs: Sequence[tuple[WorldPath, Cid]],
+    ) -> None:
+        """Open to an attempt what it reads, and nothing else. Idempotent.
+
+        `Conflict` (`EPOCH_FENCED`), `NotFound` (`BLOB_UNKNOWN`).
+        """
+        ...
+
     async def prepare(
         self, world: WorldName, plan_id: PlanId, execution_id: ExecutionId, epoch: int, outputs: Sequence[Output]
     ) -> None:

@@ -7,6 +7,7 @@ from typing import TypeVar
 from services.resources.kv.ports import MAX_ITEMS, MAX_KEY_BYTES, MAX_TTL_S, MAX_VALUE_BYTES, KVStore
 from theory.core.adapters import KVIncr, KVPut, KVValue
 from theory.core.errors import Invalid, TheoryError
+from theory.core.grant import AttemptGrant
 from theory.core.scratch import check_event_every
 
 _Item = TypeVar("_Item")
@@ -19,28 +20,44 @@ _control_in = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 class KV:
     """The batch half of `theory.core.adapters.KVAdapter`, for anyone: a bad item gets its error and stops no other.
 
-    `Invalid` (`BATCH_SIZE`) for a batch that is empty or over the limit.
+    `Invalid` (`BATCH_SIZE`) for a batch that is empty or over the limit. Where an `attempt` calls, the plan is its own:
+    `Denied` (`ATTEMPT_DENIED`).
     """
 
     def __init__(self, store: KVStore) -> None:
         self._store = store
 
-    async def get_many(self, plan_id: str, keys: Sequence[str]) -> list[KVValue | TheoryError | None]:
+    async def get_many(
+        self, plan_id: str, keys: Sequence[str], *, attempt: AttemptGrant | None = None
+    ) -> list[KVValue | TheoryError | None]:
         """Values, in order."""
+        _require_own(attempt, plan_id)
         return await _each(keys, _key_fault, lambda sound: self._store.get_many(plan_id, sound))
 
-    async def put_many(self, plan_id: str, items: Sequence[KVPut]) -> list[TheoryError | None]:
+    async def put_many(
+        self, plan_id: str, items: Sequence[KVPut], *, attempt: AttemptGrant | None = None
+    ) -> list[TheoryError | None]:
         """Write."""
+        _require_own(attempt, plan_id)
         return await _each(items, _put_fault, lambda sound: self._store.put_many(plan_id, sound))
 
-    async def delete_many(self, plan_id: str, keys: Sequence[str]) -> list[TheoryError | None]:
+    async def delete_many(
+        self, plan_id: str, keys: Sequence[str], *, attempt: AttemptGrant | None = None
+    ) -> list[TheoryError | None]:
         """Remove."""
+        _require_own(attempt, plan_id)
         return await _each(keys, _key_fault, lambda sound: self._store.delete_many(plan_id, sound))
 
     async def incr_many(
-        self, plan_id: str, items: Sequence[KVIncr], request_id: str | None = None
+        self,
+        plan_id: str,
+        items: Sequence[KVIncr],
+        request_id: str | None = None,
+        *,
+        attempt: AttemptGrant | None = None,
     ) -> list[int | TheoryError]:
         """Add, once per request id."""
+        _require_own(attempt, plan_id)
         return await _each(items, _incr_fault, lambda sound: self._store.incr_many(plan_id, sound, request_id))
 
     async def begin_plan(self, plan_id: str, *, event_every: int = 0) -> None:
@@ -51,6 +68,11 @@ class KV:
     async def end_plan(self, plan_id: str) -> None:
         """Remove all."""
         await self._store.end_plan(plan_id)
+
+
+def _require_own(attempt: AttemptGrant | None, plan_id: str) -> None:
+    if attempt is not None:
+        attempt.require_plan(plan_id)
 
 
 async def _each(

@@ -8,7 +8,7 @@ from theory.sdk.kv import KVClient
 from theory.testing.case import Target, case
 from theory.testing.cases.kv_values import values_of
 from theory.testing.refusals import refusal, refused
-from theory.wire.identity import Role
+from theory.wire.identity import ANYONE, Role
 
 _WEEK_S = 7 * 86_400
 
@@ -110,7 +110,7 @@ async def a_plan_may_begin_again(target: Target) -> None:
 async def only_the_executor_begins_and_ends_a_plan(target: Target) -> None:
     """Everyone else is `Denied ROLE_DENIED`, and the keys stay (I-84)."""
     plan_id = target.fresh("plan")
-    for role in set(Role) - {Role.EXECUTOR}:
+    for role in ANYONE - {Role.EXECUTOR}:
         kv = KVClient(target.channel(role))
         await kv.put(plan_id=plan_id, key="a", value=b"1")
         await refusal(kv.begin_plan(plan_id), Denied, "ROLE_DENIED")

@@ -8,7 +8,7 @@ from theory.sdk.queue import QueueClient
 from theory.testing.case import Target, case
 from theory.testing.cases.queue_topic import Topic, end
 from theory.testing.refusals import refusal, refused
-from theory.wire.identity import Role
+from theory.wire.identity import ANYONE, Role
 
 _WEEK_S = 7 * 86_400
 
@@ -90,7 +90,7 @@ async def only_the_executor_begins_and_ends_a_plan(target: Target) -> None:
     """Everyone else is `Denied ROLE_DENIED`, and the messages stay (I-84)."""
     topic = Topic(target)
     await topic.publish()
-    for role in set(Role) - {Role.EXECUTOR}:
+    for role in ANYONE - {Role.EXECUTOR}:
         queue = QueueClient(target.channel(role))
         await refusal(queue.begin_plan(topic.plan_id), Denied, "ROLE_DENIED")
         await refusal(queue.end_plan(topic.plan_id), Denied, "ROLE_DENIED")

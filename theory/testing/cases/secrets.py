@@ -7,7 +7,7 @@ from theory.sdk.secrets import SecretsClient
 from theory.testing.case import Target, case
 from theory.testing.refusals import refusal, refused
 from theory.wire.channel import call
-from theory.wire.identity import Role
+from theory.wire.identity import ANYONE, Role
 
 SEEDED = {"CONFORMANCE_SECRET": "canary \u00e9 one", "_conformance_2": "canary two"}
 """What a target with the capability `SEEDED_SECRETS` was given before it started."""
@@ -42,7 +42,7 @@ async def the_executor_gets_values(target: Target) -> None:
 @case()
 async def nobody_else_gets_values(target: Target) -> None:
     """Every other role is `Denied ROLE_DENIED`, whatever it asks for (I-43)."""
-    for role in set(Role) - {Role.EXECUTOR}:
+    for role in ANYONE - {Role.EXECUTOR}:
         for names in ([*SEEDED], [_UNKNOWN], []):
             stub = SecretServiceStub(target.channel(role))
             asked = call(stub.Resolve, secret_pb2.SecretServiceResolveRequest(names=names))
@@ -67,7 +67,7 @@ async def the_executor_gets_references(target: Target) -> None:
 @case()
 async def nobody_else_gets_references(target: Target) -> None:
     """Every other role is `Denied ROLE_DENIED`, whatever the source offers (I-104)."""
-    for role in set(Role) - {Role.EXECUTOR}:
+    for role in ANYONE - {Role.EXECUTOR}:
         for names in ([*SEEDED], [_UNKNOWN], []):
             stub = SecretServiceStub(target.channel(role))
             await refusal(call(stub.Bind, secret_pb2.BindRequest(names=names)), Denied, "ROLE_DENIED")

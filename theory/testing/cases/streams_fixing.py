@@ -13,12 +13,16 @@ from theory.core.selector import Selector
 from theory.core.stream import MAX_BATCH_CHUNKS, AskedLimits
 from theory.core.world_path import WorldName, WorldPath
 from theory.sdk.artifacts import ArtifactsClient
+from theory.sdk.retention import RetentionClient
 from theory.sdk.streams import StreamsClient
 from theory.testing.case import Target, case
 from theory.testing.cases.streams_series import MIB, Series, numbered
 from theory.testing.refusals import refusal
 from theory.wire.channel import call
 from theory.wire.identity import Role
+
+_OLD_S = 50 * 365 * 24 * 3600.0
+"""The clock of a store may be the real one, whatever the service's own says: so much later, every blob is old."""
 
 
 class _Dispatch:
@@ -98,6 +102,25 @@ async def what_is_fixed_stays_when_the_ring_has_dropped_it(target: Target) -> No
         assert await dispatch.fix("/streams/**") == found
         fixed += found
     assert [idx for idx, _ in await series.kept()] == [4, 5]
+    assert [await dispatch.read(each) for each in fixed] == chunks
+
+
+@case("CLOCK")
+async def what_is_fixed_survives_a_collection(target: Target) -> None:
+    """A blob that is old and that the ring has dropped goes, unless it was fixed for an execution (I-135)."""
+    series, chunks = Series(target), numbered(2)
+    dispatch, retention = _Dispatch(target, series), RetentionClient(target.channel())
+    await series.append(*chunks, limits=AskedLimits(max_chunks=2))
+    fixed = await dispatch.fix("/streams/**")
+    free = target.fresh("free").encode()
+    await ArtifactsClient(target.channel()).put_blob(free)
+    await series.append(*numbered(2, start=2))
+    lease_s = (await retention.capabilities()).lease.total_seconds()
+    for wait_s in (_OLD_S, lease_s + 600):
+        await target.advance(wait_s)
+        await retention.collect()
+    missing = await ArtifactsClient(target.channel()).find_missing([Cid.of(each) for each in (*chunks, free)])
+    assert missing == [Cid.of(free)]
     assert [await dispatch.read(each) for each in fixed] == chunks
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from services.artifacts.adapters.bindings.memory_retention import MemoryRetention
+from services.artifacts.adapters.bindings.memory_inputs import MemoryInputs
 from services.artifacts.ports import (
     BindingAdapter,
     BindingReader,
@@ -34,7 +34,7 @@ async def open(url: str, clock: Clock) -> BindingAdapter:
     return MemoryBindings(clock)
 
 
-class MemoryTable(MemoryRetention):
+class MemoryTable(MemoryInputs):
     """The table itself, without an event loop: a `BindingTransaction` that is kept until `undo`."""
 
     def __init__(self) -> None:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, TextClause, text
 
-from services.artifacts.adapters.bindings import sql_retention
-from services.artifacts.adapters.bindings.sql_retention import RetentionRows
+from services.artifacts.adapters.bindings import sql_inputs, sql_retention
+from services.artifacts.adapters.bindings.sql_inputs import InputRows
 from services.artifacts.ports import (
     BindingAdapter,
     BindingReader,
@@ -37,6 +37,7 @@ _T = TypeVar("_T")
 _METADATA = MetaData()
 outbox.add_to(_METADATA)
 sql_retention.add_to(_METADATA)
+sql_inputs.add_to(_METADATA)
 
 _HOLD = Table(
     "hold",
@@ -115,7 +116,7 @@ async def open(url: str, clock: Clock) -> BindingAdapter:
     return SqlBindings(database, clock)
 
 
-class _Table(RetentionRows):
+class _Table(InputRows):
     """A `BindingTransaction` on one connection; where that may only read, a `BindingReader`."""
 
     def __init__(self, connection: Connection) -> None:

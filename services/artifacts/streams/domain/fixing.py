@@ -8,7 +8,7 @@ from typing import NamedTuple
 from services.artifacts.domain.artifacts import Artifacts
 from services.artifacts.domain.store import BlobStore
 from services.artifacts.streams.domain.keeping import Blobs, Keeping, require_few
-from services.artifacts.streams.domain.ring import named_before, page_before
+from services.artifacts.streams.domain.ring import named_before, page_before, world_dropped
 from services.artifacts.streams.ports import StreamKey, StreamReader, StreamStore
 from theory.core.chunk import FixedChunk, place_of
 from theory.core.ids import ExecutionId
@@ -44,7 +44,8 @@ class Fixing:
 
         Of each stream they are those of one moment, without a gap up to the newest, but for the oldest that were
         dropped while others were being stored. Bytes that are a blob already are not moved again. `Invalid`
-        (`CHUNKS_TOO_MANY`); `Corrupt` (`CHUNK_CORRUPT`); `Unavailable` (`STORE_UNREACHABLE`).
+        (`CHUNKS_TOO_MANY`); `Corrupt` (`CHUNK_CORRUPT`); `Unavailable` (`STORE_UNREACHABLE`); `NotFound`
+        (`WORLD_DROPPED`).
         """
         wanted = await self._store.read(lambda table: _wanted(table, world, selectors))
         walk = _Walk(self._store, Blobs(self._blobs, self._artifacts, world, execution_id))
@@ -105,6 +106,8 @@ class _Wanted(NamedTuple):
 
 def _wanted(table: StreamReader, world: WorldName, selectors: Iterable[Selector]) -> _Wanted:
     """What the selectors name. More than anyone may read is refused here, before bytes are moved."""
+    if table.dropped(world.text):
+        raise world_dropped(world.text)
     whole: set[StreamKey] = set()
     some: dict[StreamKey, set[int]] = {}
     for selector in selectors:

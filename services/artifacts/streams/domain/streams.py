@@ -9,6 +9,7 @@ from services.artifacts.streams.ports import StreamKey, StreamReader, StreamStor
 from theory.core.cid import Cid
 from theory.core.clock import Clock
 from theory.core.errors import Invalid, TheoryError
+from theory.core.grant import AttemptGrant
 from theory.core.ids import PlanId
 from theory.core.stream import (
     ANY_LIMITS,
@@ -32,7 +33,10 @@ _DROPPED_AT_ONCE = 100
 
 
 class Streams:
-    """`theory.core.stream.StreamAdapter` for anyone, in words that are checked."""
+    """`theory.core.stream.StreamAdapter` for anyone, in words that are checked.
+
+    Where an `attempt` calls, the world is its own: `Denied` (`ATTEMPT_DENIED`).
+    """
 
     def __init__(self, store: StreamStore, clock: Clock) -> None:
         self._store = store
@@ -48,11 +52,18 @@ class Streams:
         expected_idx: int | None = None,
         limits: AskedLimits = ANY_LIMITS,
         plan_id: PlanId | None = None,
+        attempt: AttemptGrant | None = None,
     ) -> AppendedChunks:
         """Add chunks, all or none; they are kept on return. As `ring.append`.
 
         `Invalid` (`BATCH_SIZE`, `CHUNK_TOO_LARGE`, `STREAM_LIMIT_INVALID`, `RANGE_INVALID`) before anything is done.
+        Where an attempt appends, its plan's chain records the samples, whether it names the plan or not.
         """
+        _require_own(attempt, world)
+        if attempt is not None:
+            if plan_id is not None:
+                attempt.require_plan(plan_id.text)
+            plan_id = attempt.plan_id
         _require_batch(chunks)
         StreamLimits(**limits.given())
         _require_idx(expected_idx or 0, "expected_idx")
@@ -72,12 +83,14 @@ class Streams:
         max_chunks: int = MAX_BATCH_CHUNKS,
         wait_s: int = 0,
         time_left_s: float | None = None,
+        attempt: AttemptGrant | None = None,
     ) -> ChunkPage:
         """Chunks from an index on, verified. `time_left_s` is what the caller waits at most: none of it is in vain.
 
         `NotFound` (`STREAM_UNKNOWN`); `Corrupt` (`CHUNK_CORRUPT`) where the first chunk is, before it the page ends;
         `Invalid` (`RANGE_INVALID`, `MAX_CHUNKS_INVALID`, `WAIT_INVALID`).
         """
+        _require_own(attempt, world)
         _require_idx(from_idx, "from_idx")
         if not 1 <= max_chunks <= MAX_BATCH_CHUNKS:
             bounds = {"min": "1", "max": str(MAX_BATCH_CHUNKS)}
@@ -95,8 +108,11 @@ class Streams:
             raise ring.unknown(key, gone=await self._store.read(lambda table: table.dropped(key.world)))
         return _verified(key, found)
 
-    async def status_many(self, world: WorldName, series: Sequence[WorldPath]) -> list[Stream | TheoryError]:
+    async def status_many(
+        self, world: WorldName, series: Sequence[WorldPath], *, attempt: AttemptGrant | None = None
+    ) -> list[Stream | TheoryError]:
         """The counters of each stream; `NotFound` (`STREAM_UNKNOWN`, `WORLD_DROPPED`) per item."""
+        _require_own(attempt, world)
         keys = [StreamKey(world.text, each.text) for each in series]
         held, gone = await self._store.read(lambda table: (table.held(set(keys)), table.dropped(world.text)))
         return [held[key].stream if key in held else ring.unknown(key, gone=gone) for key in keys]
@@ -128,6 +144,11 @@ class Streams:
     async def _remove(self, key: StreamKey) -> None:
         await self._store.write(key, lambda table: table.remove(key))
         self._waiting.wake(key)
+
+
+def _require_own(attempt: AttemptGrant | None, world: WorldName) -> None:
+    if attempt is not None:
+        attempt.require_world(world)
 
 
 def _require_batch(chunks: Sequence[bytes]) -> None:

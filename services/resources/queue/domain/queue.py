@@ -21,6 +21,7 @@ from services.resources.queue.ports import (
 from theory.core.adapters import Message, Published, QueueExtend, QueueNack, QueuePublish, TopicStats
 from theory.core.clock import Clock
 from theory.core.errors import Invalid, TheoryError, shown
+from theory.core.grant import AttemptGrant
 from theory.core.scratch import check_event_every
 
 _Item = TypeVar("_Item")
@@ -38,6 +39,7 @@ class Queue:
     """The batch half of `theory.core.adapters.QueueAdapter`, for anyone.
 
     `Invalid` for the call as a whole: `TOPIC_INVALID`; `BATCH_SIZE` for a batch that is empty or over the limit.
+    Where an `attempt` calls, the plan is its own and the topic one that it may use: `Denied` (`ATTEMPT_DENIED`).
     `key` is the secret by which handles are known again.
     """
 
@@ -48,9 +50,16 @@ class Queue:
         store.subscribe(self._waiters.poke)
 
     async def publish_many(
-        self, plan_id: str, topic: str, items: Sequence[QueuePublish], *, max_receives: int | None = None
+        self,
+        plan_id: str,
+        topic: str,
+        items: Sequence[QueuePublish],
+        *,
+        max_receives: int | None = None,
+        attempt: AttemptGrant | None = None,
     ) -> list[Published | TheoryError]:
         """Add. `Invalid` (`MAX_RECEIVES_INVALID`) for a figure out of range."""
+        _require_own(attempt, plan_id, topic)
         _require_topic(topic)
         if max_receives is not None and not 0 <= max_receives <= MAX_RECEIVES:
             bounds = {"min": "0", "max": str(MAX_RECEIVES)}
@@ -70,11 +79,13 @@ class Queue:
         wait_s: int = 0,
         dead_letters: bool = False,
         time_left_s: float | None = None,
+        attempt: AttemptGrant | None = None,
     ) -> list[Message]:
         """Hand out. `time_left_s` is what the caller waits at most: none of it is spent in vain.
 
         `Invalid` (`MAX_MESSAGES_INVALID`, `VISIBILITY_INVALID`, `WAIT_INVALID`) for a figure out of range.
         """
+        _require_own(attempt, plan_id, topic)
         _require_topic(topic)
         if not 1 <= max_messages <= MAX_MESSAGES:
             bounds = {"min": "1", "max": str(MAX_MESSAGES)}
@@ -107,8 +118,11 @@ class Queue:
             for each in found.messages
         ]
 
-    async def ack_many(self, plan_id: str, topic: str, receipt_handles: Sequence[str]) -> list[TheoryError | None]:
+    async def ack_many(
+        self, plan_id: str, topic: str, receipt_handles: Sequence[str], *, attempt: AttemptGrant | None = None
+    ) -> list[TheoryError | None]:
         """Remove."""
+        _require_own(attempt, plan_id, topic)
         seal = self._seal(plan_id, topic)
         return await _each(
             receipt_handles,
@@ -122,8 +136,11 @@ class Queue:
             ),
         )
 
-    async def nack_many(self, plan_id: str, topic: str, items: Sequence[QueueNack]) -> list[TheoryError | None]:
+    async def nack_many(
+        self, plan_id: str, topic: str, items: Sequence[QueueNack], *, attempt: AttemptGrant | None = None
+    ) -> list[TheoryError | None]:
         """Give back."""
+        _require_own(attempt, plan_id, topic)
         seal = self._seal(plan_id, topic)
 
         def admit(item: QueueNack) -> tuple[Opened, int] | Invalid:
@@ -144,8 +161,11 @@ class Queue:
         self._waiters.poke(plan_id, topic, answers.count(None))
         return answers
 
-    async def extend_many(self, plan_id: str, topic: str, items: Sequence[QueueExtend]) -> list[TheoryError | None]:
+    async def extend_many(
+        self, plan_id: str, topic: str, items: Sequence[QueueExtend], *, attempt: AttemptGrant | None = None
+    ) -> list[TheoryError | None]:
         """Keep hidden."""
+        _require_own(attempt, plan_id, topic)
         seal = self._seal(plan_id, topic)
 
         def admit(item: QueueExtend) -> tuple[Opened, int] | Invalid:
@@ -166,8 +186,11 @@ class Queue:
             ),
         )
 
-    async def redrive_many(self, plan_id: str, topic: str, receipt_handles: Sequence[str]) -> list[TheoryError | None]:
+    async def redrive_many(
+        self, plan_id: str, topic: str, receipt_handles: Sequence[str], *, attempt: AttemptGrant | None = None
+    ) -> list[TheoryError | None]:
         """Bring dead letters back."""
+        _require_own(attempt, plan_id, topic)
         seal = self._seal(plan_id, topic)
 
         def admit(sealed: str) -> str | Invalid:
@@ -181,9 +204,13 @@ class Queue:
         self._waiters.poke(plan_id, topic, answers.count(None))
         return answers
 
-    async def stats(self, plan_id: str) -> list[TopicStats]:
-        """Count."""
-        return await self._store.stats(plan_id)
+    async def stats(self, plan_id: str, *, attempt: AttemptGrant | None = None) -> list[TopicStats]:
+        """Count; for an attempt the topics alone that it may use."""
+        if attempt is not None:
+            attempt.require_plan(plan_id)
+        stats = await self._store.stats(plan_id)
+        topics = None if attempt is None else attempt.topics
+        return stats if topics is None else [each for each in stats if each.topic in topics]
 
     async def begin_plan(self, plan_id: str, *, event_every: int = 0) -> None:
         """Remember. `Invalid` (`EVENT_SAMPLING_INVALID`) for a figure out of range."""
@@ -197,6 +224,12 @@ class Queue:
     def _seal(self, plan_id: str, topic: str) -> Seal:
         _require_topic(topic)
         return self._sealer.of(plan_id, topic)
+
+
+def _require_own(attempt: AttemptGrant | None, plan_id: str, topic: str) -> None:
+    if attempt is not None:
+        attempt.require_plan(plan_id)
+        attempt.require_topic(topic)
 
 
 async def _each(

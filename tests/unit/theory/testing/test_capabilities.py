@@ -8,7 +8,7 @@ from theory.api.resources.v1.secret_pb2 import SecretFeature
 from theory.testing.capabilities import CAPABILITIES, lacking
 from theory.testing.primitives import MODULES_BY_PRIMITIVE, cases_of
 
-_ASKED = {"LEDGER", "PEERS", "MOCK", "SMALL_QUOTAS", "SEEDED_SECRETS", "DATA_PLANE", "CLOCK"}
+_ASKED = {"LEDGER", "PEERS", "MOCK", "SMALL_QUOTAS", "SEEDED_SECRETS", "DATA_PLANE", "ATTEMPTS", "CLOCK"}
 
 
 def _features() -> set[str]:

@@ -10,7 +10,7 @@ from theory.core.errors import Denied, Invalid, NotFound, Unauthenticated
 from theory.wire.identity import ANYONE, SERVICES, Principal, Role, ServiceKeys, only
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", sorted(ANYONE))
 def test_a_token_proves_its_role(role: Role) -> None:
     keys = ServiceKeys.fresh()
     assert keys.verify(keys.token_of(role)) == Principal(role)
