@@ -7,13 +7,13 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from services.drivers.removal import remove_tree
-from services.executor.adapters.places.cache import BlobCache, name_of
-from services.executor.adapters.places.farm import plant
 from services.executor.adapters.threads import Threads
 from tests.bench.report import Figure
 from theory.core.cid import Cid
 from theory.core.world_path import WorldPath
+from theory.world.cache import BlobCache, name_of
+from theory.world.farm import plant
+from theory.world.removal import remove_tree
 
 _FILES = 10_000
 _PER_FOLDER = 100

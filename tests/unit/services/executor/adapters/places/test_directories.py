@@ -7,8 +7,8 @@ import pytest
 
 from services.executor.adapters.places import DirectoryPlaces, mount
 from services.executor.ports.place import AttemptPlace, PlaceRequest
-from tests.unit.services.drivers.test_removal import nest
 from tests.unit.services.executor.adapters.places.conftest import Blobs
+from tests.unit.theory.world.test_removal import nest
 from theory.core.cid import Cid
 from theory.core.errors import Invalid, NotFound
 from theory.core.secret import Secret

@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 import pytest
 
-from services.executor.adapters.places import cache as module
-from services.executor.adapters.places.cache import BlobCache, name_of
 from services.executor.adapters.threads import Threads
 from tests.unit.services.executor.adapters.places.conftest import Blobs
 from theory.core.cid import Cid
-from theory.core.errors import Corrupt, Exhausted, NotFound
+from theory.core.errors import Corrupt, NotFound
+from theory.world import cache as module
+from theory.world.cache import BlobCache, name_of
 
 
 @pytest.fixture
@@ -94,22 +94,6 @@ async def test_a_failure_is_not_remembered(cache: BlobCache, blobs: Blobs) -> No
         await cache.ensure([cid])
     blobs.add(b"late")
     await cache.ensure([cid])
-
-
-async def test_a_full_disk_is_exhausted(tmp_path: Path, threads: Threads) -> None:
-    async def download(cid: Cid, into: BinaryIO) -> None:
-        into.write(b"1")
-
-    cache = BlobCache.open(tmp_path / "cache", download, threads, max_bytes=1000)
-    full = os.open("/dev/full", os.O_WRONLY)
-    draft = module._Draft.new(tmp_path / "cache" / "drafts")
-    os.dup2(full, draft._descriptor)
-    os.close(full)
-    with pytest.raises(Exhausted) as caught:
-        draft.write(b"1")
-    draft.discard()
-    assert caught.value.reason == "DISK_FULL"
-    await cache.close()
 
 
 @pytest.mark.parametrize("spoil", ["content", "mode"])
