@@ -4,7 +4,6 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 
 from theory.core.cid import Cid
 from theory.core.world_path import WorldPath
@@ -24,27 +23,40 @@ class BlobGone(Exception):
 def plant(root: int, inputs: Iterable[tuple[WorldPath, Cid]], cache: BlobCache) -> None:
     """Lay out the inputs below the directory `root`; what is there already stays. `BlobGone`, `OSError`."""
     grow(root, tree_of(inputs), cache)
+    os.fchmod(root, FOLDER_MODE)
 
 
 def grow(folder: int, tree: Tree, cache: BlobCache) -> None:
-    """Lay out a tree in a folder, which is read-only then, as are those below it. `BlobGone`, `OSError`.
+    """Lay out a tree in a folder; whichever folder gets something is read-only then. `BlobGone`, `OSError`.
 
     Each folder is opened in the one above it and links are made relative to two descriptors: no path is walked, and
     nothing leads out by a symbolic link.
     """
-    os.fchmod(folder, _OPEN_MODE)
+    opened = False
     for name, what in tree.items():
-        if isinstance(what, dict):
-            with suppress(FileExistsError):
-                os.mkdir(name, _OPEN_MODE, dir_fd=folder)
-            inner = os.open(name, FOLDER, dir_fd=folder)
-            try:
-                grow(inner, what, cache)
-            finally:
-                os.close(inner)
-        else:
+        inner = _inner(folder, name) if isinstance(what, dict) else None
+        if inner is None and not opened:
+            os.fchmod(folder, _OPEN_MODE)
+            opened = True
+        if not isinstance(what, dict):
             _link(cache, what, folder, name)
-    os.fchmod(folder, FOLDER_MODE)
+            continue
+        if inner is None:
+            os.mkdir(name, _OPEN_MODE, dir_fd=folder)
+            inner = os.open(name, FOLDER, dir_fd=folder)
+        try:
+            grow(inner, what, cache)
+        finally:
+            os.close(inner)
+    if opened:
+        os.fchmod(folder, FOLDER_MODE)
+
+
+def _inner(folder: int, name: str) -> int | None:
+    try:
+        return os.open(name, FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        return None
 
 
 def _link(cache: BlobCache, cid: Cid, folder: int, name: str) -> None:

@@ -1,6 +1,6 @@
 """A file of a world as far as a mount needs to know it, and many of them as a tree of folders."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -34,16 +34,6 @@ def tree_of(inputs: Iterable[tuple[WorldPath, Cid]]) -> Tree:
         if folder.setdefault(path.name, cid) != cid:
             raise _both(path)
     return root
-
-
-def files_of(tree: Tree, above: str = "") -> Iterator[tuple[str, Cid]]:
-    """The path and content of every file of a tree, folder by folder."""
-    for name, what in tree.items():
-        path = f"{above}/{name}"
-        if isinstance(what, dict):
-            yield from files_of(what, path)
-        else:
-            yield path, what
 
 
 def _folder(root: Tree, path: WorldPath) -> Tree:
