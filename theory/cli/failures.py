@@ -62,6 +62,9 @@ _HINT_BY_REASON: Mapping[str, str] = {
     "DISK_FULL": "nothing was half done: free some space and try again",
     "STORE_CORRUPT": "stop the services, restore the home from its backup, find out what wrote to it",
     "BLOB_CORRUPT": "'theory verify' names everything that is damaged",
+    "MOUNT_FOREIGN": "choose a directory that is empty, not there, or a mount",
+    "POSITION_INVALID": "'theory ledger show' lists the chains, 'theory ledger tail CHAIN' their events",
+    "POSITION_UNKNOWN": "'theory ledger show' lists the chains and how far they reach",
     "RECEIPT_SUPERSEDED": "someone else may hold the message: consume it again",
     "INTERNAL": "the log of the services has the details under the request id",
 }

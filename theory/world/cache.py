@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 import stat
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, Protocol, Self, TypeAlias, TypeVar, cast
@@ -85,22 +85,24 @@ class BlobCache:
         """Return once every blob is here; the first failure is raised.
 
         A blob that was changed since it came is fetched again: where its mode or its time tells so, and with `verify`
-        where its bytes do.
+        where its bytes do. All of them stay until they are linked, however little the cache may hold: it is trimmed
+        before they come.
         """
-        for task in [self._fetching(cid) for cid in await self._threads.run(self._missing, set(cids), verify=verify)]:
-            # Others may wait for the same download: it goes on without this caller.
-            await asyncio.shield(task)
+        wanted = set(cids)
         if self._grown_bytes > max(self._max_bytes // 8, _TRIM_BYTES):
             self._grown_bytes = 0
-            await self._threads.run(self.trim)
+            await self._threads.run(self.trim, wanted)
+        for task in [self._fetching(cid) for cid in await self._threads.run(self._missing, wanted, verify=verify)]:
+            # Others may wait for the same download: it goes on without this caller.
+            await asyncio.shield(task)
 
-    def trim(self) -> None:
+    def trim(self, keep: Collection[Cid] = ()) -> None:
         """Delete what was not used for longest until the rest is within the limit; what a world holds stays."""
-        held = sorted(self._unused(), reverse=True)
+        kept = {name_of(cid) for cid in keep}
         total = 0
-        for _, size_bytes, blob in held:
+        for _, size_bytes, blob in sorted(self._unused(), reverse=True):
             total += size_bytes
-            if total > self._max_bytes:
+            if total > self._max_bytes and f"{blob.parent.name}/{blob.name}" not in kept:
                 blob.unlink(missing_ok=True)
 
     async def close(self) -> None:

@@ -64,7 +64,8 @@ def test_a_sweep_deletes_drafts_without_a_writer_and_no_others(tmp_path: Path) -
 def test_a_draft_that_is_swept_before_it_is_locked_is_begun_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, swept = os.fstat, []
+    real = os.fstat
+    swept: list[bool] = []
 
     def fstat(descriptor: int) -> os.stat_result:
         if not swept:
