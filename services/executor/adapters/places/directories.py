@@ -100,7 +100,7 @@ class DirectoryPlaces:
             return place
         cids = {cid for _, cid in request.inputs}
         for _ in range(_FETCHES):
-            await self._cache.ensure(cids)
+            await self._cache.ensure(cids, verify=request.verify)
             # A blob may be trimmed away between the two steps.
             with suppress(BlobGone):
                 await self._threads.run(self._make, place, request, context_document)
