@@ -147,6 +147,31 @@ async def test_a_world_is_mounted_brought_back_and_forth_and_unmounted(scene: Sc
     assert not (scene.command.folder / "here").exists()
 
 
+async def test_a_world_of_then_is_compared_with_others(scene: Scene) -> None:
+    plan_id = scene.first.plan.plan_id
+    named = await _seq_of(scene, plan_id, "/artifacts/direct/named")
+    for then in (f"shared@{plan_id}@{named - 1}", f"shared@{plan_id}@{named - 1}@system.artifacts@0"):
+        ended = await scene.command("artifacts", "diff", then, f"shared@{plan_id}@{named}")
+        assert (ended.code, ended.out.splitlines()[:1]) == (1, ["+  /artifacts/direct/named  5 B"])
+    same = await scene.command("artifacts", "diff", f"shared@latest@{1 << 20}", "shared", "--json")
+    assert (same.code, same.error["reason"]) == (2, "POSITION_UNKNOWN")
+    heads = "@".join(str(each) for each in await scene.heads())
+    assert (await scene.ok("artifacts", "diff", f"shared@{heads}", "shared"))["same"]
+    # The plan's own name where its world has it; here it has another, in which it wrote nothing.
+    ended = await scene.command("artifacts", "diff", f"{plan_id}@{named}", "nobody", "--json")
+    assert jcs.parse(ended.out) == {
+        "world_a": f"{plan_id}@{plan_id}@{named}",
+        "world_b": "nobody",
+        "prefix": None,
+        "same": True,
+        "added": [],
+        "removed": [],
+        "changed": [],
+    }
+    for nonsense in ("shared@", "shared@x", "shared@a@b", "shared@a@1@b"):
+        assert (await scene.command("artifacts", "diff", nonsense, "shared")).code == 2
+
+
 async def test_the_newest_plan_has_a_name_in_positions_too(scene: Scene) -> None:
     mounted = await scene.ok("artifacts", "mount", "latest", "newest", "--at", "latest@1")
     assert mounted["positions"] == [f"{scene.second.plan.plan_id}@1"]

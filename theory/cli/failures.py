@@ -70,12 +70,12 @@ _HINT_BY_REASON: Mapping[str, str] = {
 }
 
 
-def report(error: BaseException, output: Output) -> int:
-    """Tell the error on standard error; the exit code that belongs to it."""
+def report(error: BaseException, output: Output, *, least: int = OK) -> int:
+    """Tell the error on standard error; the exit code that belongs to it. Of an error of ours it is `least` or more."""
     if isinstance(error, Usage):
         return _tell(output, "Usage", "USAGE", str(error), {}, error.hint, USAGE)
     if isinstance(error, TheoryError):
-        code = _CODE_BY_CLASS.get(type(error), SERVICE)
+        code = max(_CODE_BY_CLASS.get(type(error), SERVICE), least)
         hint = _HINT_BY_REASON.get(error.reason, "")
         return _tell(output, type(error).__name__, error.reason, error.message, error.metadata, hint, code)
     if isinstance(error, TimeoutError):

@@ -201,8 +201,15 @@ def _whole_worlds(noun: _Noun) -> None:
     diff.add_argument("prefix", **below)
     diff.description = """\
 Lists the files that only WORLD_B has (+), only WORLD_A has (-), or that have other bytes (~). Bytes are
-compared by their CIDs: nothing is read."""
-    diff.epilog = """exit codes:
+compared by their CIDs: nothing is read.
+
+WORLD@CHAIN@SEQ is the world as the events of a chain, up to this one, say that it was; more chains may
+follow. PLAN@SEQ is short for it where the chain is the plan's."""
+    diff.epilog = """examples:
+  theory artifacts diff plan-a plan-b /artifacts/outputs/
+  theory artifacts diff latest@41 latest
+
+exit codes:
   0  the same
   1  different
   2  the command is wrong, or what was asked for is refused

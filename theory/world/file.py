@@ -27,11 +27,11 @@ def tree_of(inputs: Iterable[tuple[WorldPath, Cid]]) -> Tree:
     root: Tree = {}
     folders: dict[str, Tree] = {}
     for path, cid in inputs:
-        above = path.parent.text
+        above, _, name = path.text.rpartition("/")
         folder = folders.get(above)
         if folder is None:
             folder = folders[above] = _folder(root, path)
-        if folder.setdefault(path.name, cid) != cid:
+        if folder.setdefault(name, cid) is not cid and folder[name] != cid:
             raise _both(path)
     return root
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 from theory.core import jcs
 from theory.core.cid import Cid
@@ -20,8 +20,7 @@ _FIELDS = 4
 _MODE = 0o444
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A file as it was laid out."""
 
     inode: int
