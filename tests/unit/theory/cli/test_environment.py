@@ -48,9 +48,9 @@ def test_a_child_gets_what_this_process_has_and_what_is_added() -> None:
 @pytest.mark.parametrize(
     ("variables", "cache"),
     [
-        ({"HOME": "/home/me"}, "/home/me/.cache/theory/blobs"),
-        ({"HOME": "/home/me", "XDG_CACHE_HOME": "/var/me"}, "/var/me/theory/blobs"),
-        ({"HOME": "/home/me", "XDG_CACHE_HOME": "relative"}, "/home/me/.cache/theory/blobs"),
+        ({"HOME": "/users/me"}, "/users/me/.cache/theory/blobs"),
+        ({"HOME": "/users/me", "XDG_CACHE_HOME": "/var/me"}, "/var/me/theory/blobs"),
+        ({"HOME": "/users/me", "XDG_CACHE_HOME": "relative"}, "/users/me/.cache/theory/blobs"),
     ],
 )
 def test_the_cache_is_where_the_user_keeps_caches(variables: dict[str, str], cache: str) -> None:
