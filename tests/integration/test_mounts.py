@@ -3,7 +3,9 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,15 @@ import pytest_asyncio
 from tests.documents import plan, step
 from tests.embedded import Embedded, Ran, embedded
 from tests.integration.command_line import CommandLine, command_line
+from tests.integration.workbench import until
 from theory.core import jcs
 from theory.core.ids import PlanId
 from theory.core.ledger import Position
 from theory.core.world_path import WorldName, WorldPath
+from theory.sdk.artifacts import ArtifactPut
+from theory.sdk.rpc import unwrapped
 from theory.world.file import WorldFile
+from theory.world.mount import MountedWorld
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
@@ -225,6 +231,33 @@ async def test_processes_that_mount_from_one_cache_at_once_all_get_the_world(sce
     for number in range(2):
         assert scene.shown(f"race-{number}") == now
     assert list((folder / "raced" / "drafts").iterdir()) == []
+
+
+def _fetched(cache: Path, least: int) -> bool:
+    return len(list(cache.glob("??/*"))) >= least
+
+
+async def test_a_mount_that_is_killed_again_and_again_is_completed_by_the_next(scene: Scene) -> None:
+    """I-128 and I-130: wherever it was killed, and whatever it had begun to fetch."""
+    world, folder = WorldName("killed"), scene.command.folder
+    files = {f"/artifacts/{n % 7}/{n:03}": b"%d" % n * 1000 for n in range(300)}
+    puts = [ArtifactPut(WorldPath(path), data) for path, data in files.items()]
+    unwrapped(await scene.theory.theory.artifacts.put_many(world, puts))
+    home = str(scene.theory.home)
+    arguments = ("--home", home, "artifacts", "mount", "killed", str(folder / "torn"), "--cache", str(folder / "few"))
+    for least in (1, 100):
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "theory.cli", *arguments, cwd=ROOT)
+        await until(partial(_fetched, folder / "few", least))
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    # As if it had been killed while it went on to another list.
+    mounted = MountedWorld.open(folder / "torn")
+    mounted.begin(mounted.compare([]), {})
+    mounted.close()
+    assert (await scene.ok("artifacts", "mount", "killed", "torn", "--cache", "few"))["files"] == 300
+    assert scene.shown("torn") == files
+    assert list((folder / "few" / "drafts").iterdir()) == []
 
 
 async def test_a_sparse_tebibyte_is_refused_at_once(scene: Scene) -> None:
