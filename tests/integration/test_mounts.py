@@ -1,4 +1,4 @@
-"""Worlds laid out by the command, and worlds of then: the ledger says of every world what its bindings say (I-127)."""
+"""Worlds laid out by the command, and worlds of then: the ledger says of every world what its bindings say (I-145)."""
 
 import asyncio
 import sys
@@ -238,7 +238,7 @@ def _fetched(cache: Path, least: int) -> bool:
 
 
 async def test_a_mount_that_is_killed_again_and_again_is_completed_by_the_next(scene: Scene) -> None:
-    """I-128 and I-130: wherever it was killed, and whatever it had begun to fetch."""
+    """I-146 and I-148: wherever it was killed, and whatever it had begun to fetch."""
     world, folder = WorldName("killed"), scene.command.folder
     files = {f"/artifacts/{n % 7}/{n:03}": b"%d" % n * 1000 for n in range(300)}
     puts = [ArtifactPut(WorldPath(path), data) for path, data in files.items()]

@@ -107,7 +107,7 @@ async def test_a_plan_gives_the_same_bytes_wherever_its_world_lies(
 
 
 async def test_a_retry_reads_what_was_bound_and_not_what_the_first_try_made_of_it(tmp_path: Path) -> None:
-    """I-129."""
+    """I-147."""
     (tmp_path / "h" / "contexts" / CONTEXT).mkdir(parents=True)
     (tmp_path / "h" / "contexts" / CONTEXT / "processor.py").write_text(_SPOILER + _PROCESSOR)
     joins = tool(image={"build": {"context": CONTEXT}}, runtime={"cpu": 1, "memory_gb": "0.25", "timeout_s": 60})

@@ -1,4 +1,4 @@
-"""A mount that goes from any world to any other is what a fresh one would be (I-128)."""
+"""A mount that goes from any world to any other is what a fresh one would be (I-146)."""
 
 import asyncio
 import stat

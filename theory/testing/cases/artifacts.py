@@ -380,7 +380,7 @@ async def a_direct_write_is_recorded_once_in_the_chain_of_its_plan(target: Targe
 
 @case("LEDGER")
 async def the_ledger_says_of_a_world_what_is_bound_in_it(target: Target) -> None:
-    """At the heads of the chains that wrote to a world, their events name exactly what is bound (I-127)."""
+    """At the heads of the chains that wrote to a world, their events name exactly what is bound (I-145)."""
     client, ledger = ArtifactsClient(target.channel()), LedgerClient(target.channel())
     worlds, world = WorldsClient(client, ledger), _world(target)
     plans = [PlanId.parse(target.fresh("plan")) for _ in range(2)]

@@ -216,7 +216,7 @@ async def test_an_output_folder_that_became_a_link_is_refused(places: DirectoryP
 async def test_a_retry_fetches_nothing_and_sees_nothing_of_what_the_first_try_did(
     places: DirectoryPlaces, blobs: Blobs, mounts: bool
 ) -> None:
-    """I-129: also where the processor covers its tracks."""
+    """I-147: also where the processor covers its tracks."""
     inputs = [(f"/artifacts/in/{name}", blobs.add(name.encode())) for name in ("a", "b", "c")]
     first = await places.prepare(_request(*inputs), b"{}")
     if mounts:
