@@ -24,7 +24,7 @@ ROOMS = frozenset(
         "plane",
     }
 )
-FLOORS = frozenset({"core", "api", "wire", "sdk", "testing", "cli"})
+FLOORS = frozenset({"core", "api", "wire", "world", "sdk", "testing", "cli"})
 DATA = {("registry", "catalog"), ("registry", "forms")}
 GRAB_BAGS = re.compile(r"(^|_)(utils?|helpers?|common|managers?|base|misc)(_|$)")
 
@@ -66,7 +66,7 @@ def test_a_script_stands_beside_the_adapter_that_runs_it() -> None:
     assert all("adapters" in folder.parts or folder.parts[1] == "drivers" for folder in folders)
 
 
-def test_the_library_has_six_floors() -> None:
+def test_the_library_has_seven_floors() -> None:
     assert {path.parts[1] for path in tree.python_files("theory") if len(path.parts) > 2} <= FLOORS
     assert {path.stem for path in tree.python_files("theory") if len(path.parts) == 2} <= {"__init__"}
 

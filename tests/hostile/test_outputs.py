@@ -170,6 +170,17 @@ async def test_what_is_no_plain_output_fails_the_attempt(
     assert str(tmp_path) not in str(error)
 
 
+async def test_a_sparse_tebibyte_is_refused_and_no_byte_of_anything_is_read(
+    places: DirectoryPlaces, place: AttemptPlace, tmp_path: Path
+) -> None:
+    outputs = place.out / "artifacts" / "outputs"
+    (outputs / "a.json").write_bytes(b"first in order")
+    _sparse(outputs / "x.json", tmp_path)
+    error, read = await _refusal(places, place)
+    assert (error.metadata["rule"], error.metadata["path"]) == ("too_large", "artifacts/outputs/x.json")
+    assert read == b""
+
+
 @pytest.mark.parametrize(
     "name",
     [

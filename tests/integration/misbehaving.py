@@ -122,6 +122,11 @@ def too_many_bytes():
         file.truncate(INPUTS["bytes"])
 
 
+def sparse_tebibyte():
+    with mine().open("wb") as file:
+        file.truncate(1 << 40)
+
+
 def too_many_files():
     for number in range(INPUTS["files"]):
         mine(f"{number}.txt")

@@ -8,7 +8,7 @@ import pytest
 
 from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
 from services.executor.ports import Runtime
-from tests.documents import plan, step, tool
+from tests.documents import plan, policy, step, tool
 from tests.embedded import embedded
 from tests.servers import AWS_VARIABLES, S3
 from theory.core.cid import Cid
@@ -34,6 +34,26 @@ into = work / "out" / context["write_prefix"].strip("/")
 into.mkdir(parents=True)
 (into / "names.json").write_text(json.dumps([str(path.relative_to(work / "world")) for path in seen]))
 (into / "joined.bin").write_bytes(b"".join(path.read_bytes() for path in seen))
+'''
+
+_SPOILER = '''\
+"""At the first try, changes its inputs and leaves no mark of it; then goes on as below."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+work = Path(os.environ["THEORY_WORK_DIR"])
+if json.loads((work / "context.json").read_bytes())["attempt_idx"] == 0:
+    small = work / "world" / "artifacts" / "inputs" / "small"
+    small.chmod(0o644)
+    small.write_bytes(b"SMALL")
+    small.chmod(0o444)
+    os.utime(small, ns=(0, 0))
+    small.parent.chmod(0o755)
+    (small.parent / "stray").write_bytes(b"stray")
+    sys.exit(1)
 '''
 
 
@@ -84,6 +104,29 @@ async def test_a_plan_gives_the_same_bytes_wherever_its_world_lies(
         await theory.check(ran.plan.plan_id)
     cids_by_store[kind] = outputs
     assert len({tuple(sorted(each.items())) for each in cids_by_store.values()}) == 1
+
+
+async def test_a_retry_reads_what_was_bound_and_not_what_the_first_try_made_of_it(tmp_path: Path) -> None:
+    """I-147."""
+    (tmp_path / "h" / "contexts" / CONTEXT).mkdir(parents=True)
+    (tmp_path / "h" / "contexts" / CONTEXT / "processor.py").write_text(_SPOILER + _PROCESSOR)
+    joins = tool(image={"build": {"context": CONTEXT}}, runtime={"cpu": 1, "memory_gb": "0.25", "timeout_s": 60})
+    again = policy("again@1", retry={"max_attempts": 2, "backoff_ms": [0], "on": ["failed"]})
+    async with embedded(
+        tmp_path / "h",
+        extra={"process": _process},
+        build_root=tmp_path / "h" / "contexts",
+        mounts=False,
+        publish=[joins, again],
+    ) as theory:
+        files = await theory.upload(small=b"small", large=LARGE)
+        document = plan(step("first", reads=["/artifacts/inputs/**"]), files=files, policy="again@1")
+        ran = await theory.run_plan(document)
+        assert (ran.states, ran["first"].attempt_idx) == ({"first": "succeeded"}, 1)
+        assert {each.path.name: each.cid for each in ran["first"].outputs} == {
+            "joined.bin": Cid.of(LARGE + b"small"),
+            "names.json": Cid.of(b'["artifacts/inputs/large", "artifacts/inputs/small"]'),
+        }
 
 
 async def _process(settings: RuntimeSettings) -> Runtime:

@@ -22,6 +22,8 @@ class Environment:
     """`THEORY_LOG_KEY`: the public key of the ledger that is to be believed."""
     docker_host: str | None
     """`DOCKER_HOST`: where a container engine answers."""
+    cache: Path
+    """`XDG_CACHE_HOME`: where a user's caches are; our own folder in it."""
     colour: bool
     """Whether colours are wanted on a terminal: not where `NO_COLOR` is set, or the terminal is dumb."""
     debug: bool
@@ -39,9 +41,16 @@ def read(variables: Mapping[str, str] | None = None) -> Environment:
         },
         log_key=values.get("THEORY_LOG_KEY") or None,
         docker_host=values.get("DOCKER_HOST") or None,
+        cache=_caches(values) / "theory" / "blobs",
         colour=not values.get("NO_COLOR") and values.get("TERM") != "dumb",
         debug=bool(values.get("THEORY_DEBUG")),
     )
+
+
+def _caches(values: Mapping[str, str]) -> Path:
+    named = Path(values.get("XDG_CACHE_HOME") or "")
+    # The convention: what is not absolute is not meant.
+    return named if named.is_absolute() else Path(values.get("HOME") or "/") / ".cache"
 
 
 def for_child(**added: str) -> dict[str, str]:

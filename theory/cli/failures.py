@@ -63,17 +63,20 @@ _HINT_BY_REASON: Mapping[str, str] = {
     "DISK_FULL": "nothing was half done: free some space and try again",
     "STORE_CORRUPT": "stop the services, restore the home from its backup, find out what wrote to it",
     "BLOB_CORRUPT": "'theory verify' names everything that is damaged",
+    "MOUNT_FOREIGN": "choose a directory that is empty, not there, or a mount",
+    "POSITION_INVALID": "'theory ledger show' lists the chains, 'theory ledger tail CHAIN' their events",
+    "POSITION_UNKNOWN": "'theory ledger show' lists the chains and how far they reach",
     "RECEIPT_SUPERSEDED": "someone else may hold the message: consume it again",
     "INTERNAL": "the log of the services has the details under the request id",
 }
 
 
-def report(error: BaseException, output: Output) -> int:
-    """Tell the error on standard error; the exit code that belongs to it."""
+def report(error: BaseException, output: Output, *, least: int = OK) -> int:
+    """Tell the error on standard error; the exit code that belongs to it. Of an error of ours it is `least` or more."""
     if isinstance(error, Usage):
         return _tell(output, "Usage", "USAGE", str(error), {}, error.hint, USAGE)
     if isinstance(error, TheoryError):
-        code = _CODE_BY_CLASS.get(type(error), SERVICE)
+        code = max(_CODE_BY_CLASS.get(type(error), SERVICE), least)
         hint = _HINT_BY_REASON.get(error.reason, "")
         return _tell(output, type(error).__name__, error.reason, error.message, error.metadata, hint, code)
     if isinstance(error, TimeoutError):

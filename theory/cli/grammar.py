@@ -17,6 +17,7 @@ ASSIGNMENT = "NAME=TEXT, or NAME:=JSON for what is no text"
 _PLAN = "a plan's id, or 'latest'"
 _WORLD = "a world: a plan's id, a shared world's name, or 'latest', the newest plan's"
 _CHAIN = "a plan's id, 'latest', or a chain outside plans such as system.artifacts"
+_POSITION = "as it was then: a chain, up to and including this event; may be given again"
 _BYTES = "text; @FILE reads a file, @- standard input"
 
 
@@ -153,6 +154,7 @@ def _artifacts(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--content-type", metavar="TYPE", help="(default: by the file's name)")
     noun.verb("cat", "print the bytes of one file", world, ("PATH", ""))
     noun.verb("stat", "describe files", world).add_argument("paths", metavar="PATH", nargs="+")
+    _mounts(noun)
     _whole_worlds(noun)
     _retention(noun)
 
@@ -177,6 +179,36 @@ whoever has its bytes heals it by putting them again."""
         parser.set_defaults(run=f"retention.{name}")
 
 
+def _mounts(noun: _Noun) -> None:
+    mount = noun.verb("mount", "lay a world out as a directory, read-only", ("WORLD", _WORLD))
+    mount.add_argument("dir", metavar="DIR", type=Path, help="empty, not there yet, or a mount")
+    mount.add_argument("--at", action="append", default=[], metavar="CHAIN@SEQ", help=_POSITION)
+    mount.add_argument("--prefix", metavar="PREFIX", help="only what is below it; ends in / (default: everything)")
+    mount.add_argument("--verify", action="store_true", help="read every file, also those that are there already")
+    where = "where bytes are kept (default: the home's, else the user's cache)"
+    mount.add_argument("--cache", metavar="DIR", type=Path, help=where)
+    mount.description = """\
+Lays the files of a world out below DIR, by their whole paths: links into a cache of verified bytes, or
+copies where DIR is on another file system. Files and folders are read-only.
+
+A mount is brought from what it holds to what it is to hold: files that are there and were not touched
+stay. Whatever else is below it is removed, so keep nothing of yours there. A DIR that holds something
+and is no mount is refused.
+
+With --at it is the world of then: what the chains named, up to these events, say was written. Their
+hashes are computed here. A world of several plans is written by several chains, and by system.artifacts
+where no plan is named: --at may be given again."""
+    mount.epilog = f"""examples:
+  theory artifacts mount latest results/
+  theory artifacts mount shared here/ --at plan-a@120 --at system.artifacts@31 --prefix /artifacts/frames/
+
+{EXIT_CODES}"""
+    unmount = noun.verb("unmount", "delete a mount, and all that is below it")
+    unmount.add_argument("dir", metavar="DIR", type=Path)
+    for parser, name in ((mount, "mount"), (unmount, "unmount")):
+        parser.set_defaults(run=f"mounts.{name}")
+
+
 def _whole_worlds(noun: _Noun) -> None:
     below: dict[str, Any] = {
         "metavar": "PREFIX",
@@ -190,8 +222,15 @@ def _whole_worlds(noun: _Noun) -> None:
     diff.add_argument("prefix", **below)
     diff.description = """\
 Lists the files that only WORLD_B has (+), only WORLD_A has (-), or that have other bytes (~). Bytes are
-compared by their CIDs: nothing is read."""
-    diff.epilog = """exit codes:
+compared by their CIDs: nothing is read.
+
+WORLD@CHAIN@SEQ is the world as the events of a chain, up to this one, say that it was; more chains may
+follow. PLAN@SEQ is short for it where the chain is the plan's."""
+    diff.epilog = """examples:
+  theory artifacts diff plan-a plan-b /artifacts/outputs/
+  theory artifacts diff latest@41 latest
+
+exit codes:
   0  the same
   1  different
   2  the command is wrong, or what was asked for is refused
@@ -415,7 +454,7 @@ GROUPS: Mapping[str, Mapping[str, Verb]] = {
         "plan": Verb("list plans; show one, its executions, and why each ran", _plan),
     },
     "results": {
-        "artifacts": Verb("list, read, write, compare, check and drop files of a world", _artifacts),
+        "artifacts": Verb("list, read, write, mount, compare, check and drop files of a world", _artifacts),
         "streams": Verb("append to, read and describe live series of a world", _streams),
         "ledger": Verb("follow and show events, chains and receipts", _ledger),
         "verify": Verb("recompute chains, receipts and contents", _verify),

@@ -1,5 +1,6 @@
 """What a command works with: where the services are, where results go, and the client that talks to them."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -44,6 +45,18 @@ class Session:
         """Whether it makes sense to ask: a socket that is not there cannot answer."""
         url = self.url_of(service)
         return not url.startswith("unix:") or _exists(url)
+
+    @property
+    def cache(self) -> Path:
+        """Where the bytes of mounts are kept: in the home, where that is this user's; else among the user's caches.
+
+        Not where the executor keeps its own: who writes to a file of a mount must not change what an attempt reads.
+        """
+        try:
+            own = self.home.stat().st_uid == os.geteuid()
+        except FileNotFoundError:
+            own = False
+        return self.home / "cache" if own else self.environment.cache
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator["Theory"]:

@@ -3,8 +3,11 @@
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import TypeAlias
 
 from theory.cli.failures import FAILED, OK, UNVERIFIED, USAGE, report
+from theory.cli.mounts import positions_named
 from theory.cli.output import Cell
 from theory.cli.session import Session, world_named
 from theory.cli.text import counted, size
@@ -12,9 +15,11 @@ from theory.cli.verify import sentence
 from theory.core.artifact import Artifact
 from theory.core.errors import TheoryError
 from theory.core.jcs import JSON
+from theory.core.ledger import Position
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.sdk.client import Theory
 from theory.sdk.verify import ArtifactFault, verify_world
+from theory.world.file import WorldFile
 
 
 @dataclass(slots=True)
@@ -66,14 +71,15 @@ async def diff(session: Session, options: argparse.Namespace) -> int:
         return await _compare(session, options)
     except TheoryError as error:
         # 1 says that they differ, and nothing else.
-        return max(report(error, session.output), USAGE)
+        return report(error, session.output, least=USAGE)
 
 
 async def _compare(session: Session, options: argparse.Namespace) -> int:
     prefix = _prefix(options.prefix)
     async with session.connect() as theory:
-        worlds = [WorldName.parse(await world_named(theory, name)) for name in (options.world_a, options.world_b)]
-        before, after = [await _by_path(theory, world, prefix) for world in worlds]
+        named = [await _world_of_then(theory, name) for name in (options.world_a, options.world_b)]
+        before, after = [await _by_path(theory, world, positions, prefix) for world, positions in named]
+    worlds = ["@".join((world.text, *map(str, positions))) for world, positions in named]
     rows = list(_differences(before, after))
     session.output.table(
         [
@@ -95,8 +101,8 @@ async def _compare(session: Session, options: argparse.Namespace) -> int:
     session.output.line(Cell(f"{verdict}, from world {worlds[0]} to {worlds[1]}", "dim"))
     session.output.document(
         {
-            "world_a": worlds[0].text,
-            "world_b": worlds[1].text,
+            "world_a": worlds[0],
+            "world_b": worlds[1],
             "prefix": prefix.text if prefix else None,
             "same": not rows,
             "added": by_mark["+"],
@@ -172,13 +178,30 @@ def _folder_document(folder: _Folder, depth: int | None) -> dict[str, JSON]:
 _STYLE_BY_MARK = {"+": "green", "-": "red", "~": "yellow"}
 
 
-async def _by_path(theory: Theory, world: WorldName, prefix: PathPrefix | None) -> Mapping[WorldPath, Artifact]:
+_File: TypeAlias = Artifact | WorldFile
+
+
+async def _world_of_then(theory: Theory, text: str) -> tuple[WorldName, list[Position]]:
+    """A world, and where it was: WORLD, PLAN@SEQ, or WORLD@CHAIN@SEQ with as many chains as count."""
+    name, *rest = text.split("@")
+    if len(rest) == 1:
+        rest = [name, *rest]
+    texts = [f"{chain}@{seq}" for chain, seq in zip_longest(rest[::2], rest[1::2], fillvalue="")]
+    positions = await positions_named(theory, texts)
+    return WorldName.parse(await world_named(theory, name)), positions
+
+
+async def _by_path(
+    theory: Theory, world: WorldName, positions: Sequence[Position], prefix: PathPrefix | None
+) -> Mapping[WorldPath, _File]:
+    if positions:
+        return {each.path: each for each in await theory.worlds.at(world, positions, prefix)}
     return {each.path: each async for each in theory.artifacts.list(world, prefix)}
 
 
 def _differences(
-    before: Mapping[WorldPath, Artifact], after: Mapping[WorldPath, Artifact]
-) -> Iterator[tuple[str, WorldPath, Artifact | None, Artifact | None]]:
+    before: Mapping[WorldPath, _File], after: Mapping[WorldPath, _File]
+) -> Iterator[tuple[str, WorldPath, _File | None, _File | None]]:
     for path in sorted({*before, *after}):
         one, other = before.get(path), after.get(path)
         if one is None or other is None:
@@ -187,14 +210,16 @@ def _differences(
             yield "~", path, one, other
 
 
-def _sizes(one: Artifact | None, other: Artifact | None) -> str:
+def _sizes(one: _File | None, other: _File | None) -> str:
     return " -> ".join(size(each.size_bytes) for each in (one, other) if each is not None)
 
 
-def _content(artifact: Artifact | None) -> JSON:
-    if artifact is None:
+def _content(file: _File | None) -> JSON:
+    if file is None:
         return None
-    return {"cid": artifact.cid.text, "size_bytes": artifact.size_bytes, "content_type": artifact.content_type}
+    # The events of the ledger name no type.
+    content_type = file.content_type if isinstance(file, Artifact) else None
+    return {"cid": file.cid.text, "size_bytes": file.size_bytes, "content_type": content_type}
 
 
 def _fault_document(fault: ArtifactFault) -> JSON:

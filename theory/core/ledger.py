@@ -1,9 +1,10 @@
 """The ledger's words that its callers share: accounts, heads, and events on their way to a chain."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from theory.core.chain import NewEvent
+from theory.core.errors import Invalid, shown
 from theory.core.money import UsdMicro
 
 
@@ -31,6 +32,30 @@ class ChainHead(NamedTuple):
     plan_id: str
     seq: int
     this_hash: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A chain up to and including one of its events; 0 is before the first."""
+
+    chain: str
+    seq: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The position that `text`, written CHAIN@SEQ, spells; `Invalid` (`POSITION_INVALID`) otherwise."""
+        chain, at, seq = text.rpartition("@")
+        if not (chain and at and seq.isascii() and seq.isdecimal() and len(seq) <= _SEQ_DIGITS):
+            message = "a position is written CHAIN@SEQ, such as system.artifacts@12"
+            raise Invalid("POSITION_INVALID", message, value=shown(text))
+        return cls(chain, int(seq))
+
+    def __str__(self) -> str:
+        return f"{self.chain}@{self.seq}"
+
+
+_SEQ_DIGITS = 18
+"""More would fit into no message."""
 
 
 class PlanEvent(NamedTuple):

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class BlobsClient:
         self._put_inline = Coalescer(self.put_blobs_many, max_items=MAX_ITEMS, max_bytes=MAX_BATCH_BYTES, size_of=len)
         self._get_inline = Coalescer(self.get_blobs_many, max_items=MAX_ITEMS)
         self._is_missing = Coalescer(self._which_missing, max_items=MAX_ITEMS)
+        self._max_blob_bytes: int | None = None
 
     async def capabilities(self) -> ArtifactsCapabilities:
         """What the store is, and the limits it keeps."""
@@ -157,22 +159,25 @@ class BlobsClient:
         """Hash and store what `file` holds from its position on, in one pass: what is hashed is what is stored.
 
         Always over gRPC: the data plane would have to be told the CID before the first byte. `Invalid`
-        (`SIZE_MISMATCH`) where that is not `size_bytes`; errors as in `put_blob`.
+        (`SIZE_MISMATCH`) where that is not `size_bytes`; errors as in `put_blob`, of which `BLOB_TOO_LARGE` comes
+        before anything is read.
         """
         if size_bytes <= MAX_INLINE_BYTES:
             data = await asyncio.to_thread(file.read, size_bytes + 1)
             if len(data) != size_bytes:
                 raise _other_size(size_bytes, len(data))
             return await self._put_inline(data)
+        await self._require_allowed(size_bytes)
         return await self._send(_pieces_of(file), expected=None, size_bytes=size_bytes)
 
     async def upload_file(self, path: Path, *, progress: Progress | None = None) -> Cid:
         """Store a local file and return its CID. It is read and hashed first, and only sent where the store lacks it.
 
-        `Invalid` (`CID_MISMATCH`, `SIZE_MISMATCH`) where it changes meanwhile; errors as in `put_blob`; the file's own
-        `OSError`.
+        `Invalid` (`CID_MISMATCH`, `SIZE_MISMATCH`) where it changes meanwhile; errors as in `put_blob`, of which
+        `BLOB_TOO_LARGE` comes before anything is read; the file's own `OSError`.
         """
         with await asyncio.to_thread(path.open, "rb") as file:
+            await self._require_allowed(os.fstat(file.fileno()).st_size)
             cid, size = await asyncio.to_thread(_hashed, file)
             if await self._is_missing(cid):
                 await asyncio.to_thread(file.seek, 0)
@@ -215,6 +220,16 @@ class BlobsClient:
         """Store what `file` holds, which hashes to `cid`, the faster way that there is."""
         if not await self._plane.upload(BlobPut(cid, size_bytes), file, progress):
             await self._send(_pieces_of(file), expected=cid, size_bytes=size_bytes)
+
+    async def _require_allowed(self, size_bytes: int) -> None:
+        """`Invalid` (`BLOB_TOO_LARGE`) for more than the service takes, by what it said when it was first asked."""
+        if size_bytes <= MAX_INLINE_BYTES:
+            return
+        if self._max_blob_bytes is None:
+            self._max_blob_bytes = (await self.capabilities()).max_blob_bytes
+        if size_bytes > self._max_blob_bytes:
+            message = f"a blob has at most {self._max_blob_bytes} bytes here, and this one has {size_bytes}"
+            raise Invalid("BLOB_TOO_LARGE", message, max_bytes=str(self._max_blob_bytes))
 
     async def _receive(self, cid: Cid) -> AsyncGenerator[bytes, None]:
         """The chunks of a whole blob; raises `Corrupt` at their end where they are not the CID's."""

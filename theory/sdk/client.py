@@ -21,6 +21,7 @@ from theory.sdk.retention import RetentionClient
 from theory.sdk.secrets import SecretsClient
 from theory.sdk.streams import StreamsClient
 from theory.sdk.volumes import VolumesClient
+from theory.sdk.worlds import WorldsClient
 from theory.wire.channel import connect
 from theory.wire.home import socket_url
 
@@ -89,6 +90,11 @@ class Theory:
     def artifacts(self) -> ArtifactsClient:
         """Bytes by content, and the paths of worlds."""
         return ArtifactsClient(self.channel("artifacts"))
+
+    @cached_property
+    def worlds(self) -> WorldsClient:
+        """Worlds as a whole: as they are, as they were, and laid out on this machine."""
+        return WorldsClient(self.artifacts, self.ledger)
 
     @cached_property
     def streams(self) -> StreamsClient:

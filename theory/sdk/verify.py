@@ -21,6 +21,7 @@ from theory.sdk.client import Theory
 from theory.sdk.log import LogClient
 from theory.sdk.rings import verify_rings
 from theory.sdk.rpc import fitting
+from theory.sdk.worlds import written
 
 MAX_INLINE_BYTES = 1024 * 1024
 """Larger blobs are read as a stream."""
@@ -221,15 +222,11 @@ async def _read_claims(theory: Theory, plan_id: str) -> _Claims:
 
 
 def _written(event: Event) -> _Claim | None:
-    if event.kind != "artifact.written":
+    found = written(event)
+    if found is None:
         return None
-    match event.body:
-        case {"world": str(world), "path": str(path), "cid": str(cid), "size": int(size)}:
-            try:
-                return _Claim(WorldName.parse(world), WorldPath.parse(path), Cid.parse(cid), size, None)
-            except TheoryError:
-                return None
-    return None
+    world, file = found
+    return _Claim(world, file.path, file.cid, file.size_bytes, None)
 
 
 def _settled(receipt: Receipt) -> Iterator[_Claim]:

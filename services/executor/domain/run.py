@@ -173,6 +173,7 @@ class Runs:
             max_output_files=self._limits.max_output_files,
             volumes=await patiently(self._clock, lambda: located(self._scratch, runtime, record)),
             in_memory=in_memory,
+            verify=attempt.attempt_idx > 0,
         )
         receipt = attempt.reserve_receipt
         context = ExpandedContext(

@@ -26,6 +26,8 @@ class PlaceRequest:
     """Directories of this machine to share, by the names that they have below `volumes/`."""
     in_memory: bool = False
     """Whether nothing will run in the place: then it needs no directory, no world and no secrets."""
+    verify: bool = False
+    """Whether to read inputs that are on this machine already: an earlier attempt had them in its hands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,9 @@ class Places(Protocol):
     async def prepare(self, request: PlaceRequest, context_document: bytes) -> AttemptPlace:
         """The place, made or found.
 
-        `world/` holds exactly the inputs, verified and read-only; `out/` is empty when made, as it was left when found;
-        secrets lie in memory-backed files that only the processor can read; `volumes/` holds a link to each volume.
+        `world/` holds exactly the inputs, verified and read-only, and nothing of an earlier attempt's; `out/` is empty
+        when made, as it was left when found; secrets lie in memory-backed files that only the processor can read;
+        `volumes/` holds a link to each volume.
 
         `NotFound` (`BLOB_UNKNOWN`), `Corrupt` (`BLOB_CORRUPT`), `Exhausted` (`DISK_FULL`).
         """

@@ -8,9 +8,11 @@ from theory.core.artifact import DEFAULT_CONTENT_TYPE, Artifact
 from theory.core.cid import Cid
 from theory.core.errors import AlreadyExists, Exhausted, Invalid, NotFound, TheoryError
 from theory.core.ids import PlanId
+from theory.core.ledger import Position
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.sdk.artifacts import ArtifactPut, ArtifactsClient
 from theory.sdk.ledger import LedgerClient
+from theory.sdk.worlds import WorldsClient
 from theory.testing.case import Target, case
 from theory.testing.refusals import refusal, refused
 from theory.wire.channel import call
@@ -370,13 +372,35 @@ async def a_direct_write_is_recorded_once_in_the_chain_of_its_plan(target: Targe
     items = [ArtifactPut(WorldPath(f"/artifacts/{n}"), str(n).encode()) for n in range(3)]
     for batch in (items[:2], items, items):
         await client.put_many(world, batch, plan_id=plan_id)
-    async with asyncio.timeout(20):
-        while len(events := await _events(ledger, plan_id)) < len(items):  # noqa: ASYNC110 - no event of ours tells
-            await asyncio.sleep(0.02)
-    assert events == [
+    assert await _all_events(ledger, plan_id, len(items)) == [
         {"world": world.text, "path": item.path.text, "cid": Cid.of(str(n).encode()).text, "size": 1}
         for n, item in enumerate(items)
     ]
+
+
+@case("LEDGER")
+async def the_ledger_says_of_a_world_what_is_bound_in_it(target: Target) -> None:
+    """At the heads of the chains that wrote to a world, their events name exactly what is bound (I-145)."""
+    client, ledger = ArtifactsClient(target.channel()), LedgerClient(target.channel())
+    worlds, world = WorldsClient(client, ledger), _world(target)
+    plans = [PlanId.parse(target.fresh("plan")) for _ in range(2)]
+    for number, plan_id in enumerate((*plans, plans[0])):
+        await client.put_bytes(world, WorldPath(f"/artifacts/{number}"), b"1" * number, plan_id=plan_id)
+        await client.put_bytes(_world(target), WorldPath(f"/artifacts/{number}"), b"other", plan_id=plan_id)
+    counts = [len(await _all_events(ledger, plan_id, least)) for plan_id, least in zip(plans, (4, 2), strict=True)]
+    heads = [Position(plan_id.text, count) for plan_id, count in zip(plans, counts, strict=True)]
+    now = await worlds.at(world)
+    assert [each.path.text for each in now] == ["/artifacts/0", "/artifacts/1", "/artifacts/2"]
+    assert await worlds.at(world, heads) == now
+    assert await worlds.at(world, heads[1:]) == now[1:2]
+    assert await worlds.at(world, [Position(plans[0].text, 1)]) == now[:1]
+
+
+async def _all_events(ledger: LedgerClient, plan_id: PlanId, least: int) -> list[object]:
+    async with asyncio.timeout(20):
+        while len(events := await _events(ledger, plan_id)) < least:  # noqa: ASYNC110 - no event of ours tells
+            await asyncio.sleep(0.02)
+    return events
 
 
 async def _events(ledger: LedgerClient, plan_id: PlanId) -> list[object]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from services.drivers.removal import remove_tree
 from services.executor.adapters.flight import Flights
 from services.executor.adapters.images.fault import unavailable
 from services.executor.adapters.places.faults import translated
 from services.executor.adapters.threads import Threads
 from theory.core import jcs
 from theory.core.cid import Cid
+from theory.world.removal import remove_tree
 
 _INSTALL_S = 900
 _TOLD_LINES = 12

@@ -6,11 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from services.drivers.removal import remove_tree
 from services.executor.adapters.places import mount
 from services.executor.adapters.places.beneath import OpenBeneath, best
-from services.executor.adapters.places.cache import BlobCache, Download
-from services.executor.adapters.places.farm import BlobGone, plant
 from services.executor.adapters.places.faults import place_gone, translated
 from services.executor.adapters.places.layout import (
     CONTEXT,
@@ -29,8 +26,10 @@ from services.executor.ports.place import AttemptPlace, PlaceRequest, WrittenTre
 from theory.core.cid import Cid
 from theory.core.errors import Exhausted, Invalid, shown
 from theory.core.world_path import WorldPath
+from theory.world.cache import DEFAULT_CACHE_BYTES, BlobCache, Download
+from theory.world.farm import BlobGone, plant
+from theory.world.removal import remove_tree
 
-DEFAULT_CACHE_BYTES = 10 * 1024**3
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,240}").fullmatch
 _FETCHES = 3
 _THREADS = 4
@@ -79,7 +78,7 @@ class DirectoryPlaces:
             attempts = home / "attempts"
             with translated():
                 attempts.mkdir(mode=0o700, parents=True, exist_ok=True)
-                cache = BlobCache.open(home / "cache", download, threads, max_bytes=cache_bytes)
+                cache = BlobCache.open(home / "cache", download, threads, max_bytes=cache_bytes, faults=translated)
                 may_mount = mount.permitted(attempts) if mounts is None else mounts
             return cls(attempts, cache, threads, mounts=may_mount, open_beneath=open_beneath or best())
 
@@ -101,7 +100,7 @@ class DirectoryPlaces:
             return place
         cids = {cid for _, cid in request.inputs}
         for _ in range(_FETCHES):
-            await self._cache.ensure(cids)
+            await self._cache.ensure(cids, verify=request.verify)
             # A blob may be trimmed away between the two steps.
             with suppress(BlobGone):
                 await self._threads.run(self._make, place, request, context_document)

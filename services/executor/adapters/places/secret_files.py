@@ -7,11 +7,11 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from services.drivers.removal import remove_tree
 from services.executor.adapters.places import mount
 from services.executor.adapters.places.layout import PROCESSOR_UID, SECRETS
 from theory.core.errors import Unsupported
 from theory.core.secret import Secret
+from theory.world.removal import remove_tree
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - checked below: a directory of our own, closed to everyone else
 _PAGE = 4096

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.drivers.removal import remove_tree
+from theory.world.removal import remove_tree
 
 _log = logging.getLogger(__name__)
 _LAST_S = 5.0

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from theory.cli.environment import for_child, read
 
 
@@ -41,3 +43,15 @@ def test_a_dumb_terminal_gets_no_colours() -> None:
 def test_a_child_gets_what_this_process_has_and_what_is_added() -> None:
     assert for_child(THEORY_HOME="x")["THEORY_HOME"] == "x"
     assert "PATH" in for_child()
+
+
+@pytest.mark.parametrize(
+    ("variables", "cache"),
+    [
+        ({"HOME": "/users/me"}, "/users/me/.cache/theory/blobs"),
+        ({"HOME": "/users/me", "XDG_CACHE_HOME": "/var/me"}, "/var/me/theory/blobs"),
+        ({"HOME": "/users/me", "XDG_CACHE_HOME": "relative"}, "/users/me/.cache/theory/blobs"),
+    ],
+)
+def test_the_cache_is_where_the_user_keeps_caches(variables: dict[str, str], cache: str) -> None:
+    assert read(variables).cache == Path(cache)

@@ -47,6 +47,12 @@ def test_only_a_socket_that_is_not_there_is_known_not_to_answer(home: Path) -> N
     assert _session(home, url="grpc://127.0.0.1:1").listening("executor")
 
 
+def test_mounts_keep_their_bytes_in_the_home_that_is_there_else_among_the_users_caches(home: Path) -> None:
+    variables = {"XDG_CACHE_HOME": "/var/me"}
+    assert _session(home, variables=variables).cache == home / "cache"
+    assert _session(home / "none", variables=variables).cache == Path("/var/me/theory/blobs")
+
+
 async def test_the_newest_plan_has_a_name(home: Path) -> None:
     executor = ScriptedExecutor(plans=[plan(world="shared"), plan(plan_id="p-0")])
     async with running([executor.unit()]) as server, _session(home, url=server.url).connect() as theory:

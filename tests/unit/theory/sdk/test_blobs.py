@@ -12,6 +12,7 @@ from services.artifacts.config import ArtifactsConfig
 from services.artifacts.domain.store import BlobStore, NewBlob
 from theory.core.cid import Cid
 from theory.core.errors import Corrupt, Exhausted, Invalid, NotFound, TheoryError
+from theory.sdk import blobs
 from theory.sdk.blobs import MAX_INLINE_BYTES, BlobsClient, until_answered
 from theory.wire.server import running
 
@@ -167,3 +168,23 @@ async def test_a_reply_without_room_for_anything_is_not_asked_for_ever() -> None
 
     (answer,) = await until_answered([1], never)
     assert isinstance(answer, Exhausted)
+
+
+class _Unread(BytesIO):
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise AssertionError("somebody reads")
+
+
+async def test_a_file_that_is_too_large_is_refused_before_a_byte_is_read(
+    client: BlobsClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse = tmp_path / "sparse"
+    with sparse.open("wb") as file:
+        file.truncate(1 << 40)
+    monkeypatch.setattr(blobs, "_hashed", lambda _: pytest.fail("somebody reads"))
+    for upload in (client.upload_file(sparse), client.upload(_Unread(), 1 << 40)):
+        with pytest.raises(Invalid) as caught:
+            await upload
+        assert caught.value.reason == "BLOB_TOO_LARGE"
+        assert caught.value.metadata["max_bytes"] == str(16 << 30)
+        assert str(1 << 40) in caught.value.message

@@ -10,7 +10,6 @@ from typing import Any
 
 import docker
 
-from services.drivers.removal import remove_tree
 from services.executor.adapters.flight import Flights
 from services.executor.adapters.images.context import REQUIREMENTS, BuildContext, read_context
 from services.executor.adapters.images.digest import build_digest
@@ -25,6 +24,7 @@ from services.executor.adapters.threads import Threads
 from theory.core.adapters import ImageIdentity
 from theory.core.errors import Unsupported
 from theory.core.spec import ProcessorSpec
+from theory.world.removal import remove_tree
 
 DIGEST_LABEL = "theory.image"
 _BUILD_PREFIX = "build-"

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from services.drivers.removal import remove_tree
 from services.executor.adapters.flight import Flights
 from services.executor.adapters.images.context import REQUIREMENTS, BuildContext, read_context
 from services.executor.adapters.images.digest import source_digest
@@ -17,6 +16,7 @@ from services.executor.adapters.threads import Threads
 from theory.core.adapters import ImageIdentity
 from theory.core.errors import Unsupported
 from theory.core.spec import ProcessorSpec
+from theory.world.removal import remove_tree
 
 PROGRAM = "processor.py"
 _DRAFT = ".new-"

@@ -7,8 +7,8 @@ import pytest
 
 from services.executor.adapters.places import DirectoryPlaces, mount
 from services.executor.ports.place import AttemptPlace, PlaceRequest
-from tests.unit.services.drivers.test_removal import nest
 from tests.unit.services.executor.adapters.places.conftest import Blobs
+from tests.unit.theory.world.test_removal import nest
 from theory.core.cid import Cid
 from theory.core.errors import Invalid, NotFound
 from theory.core.secret import Secret
@@ -24,6 +24,7 @@ def _request(
     secrets: dict[str, str] | None = None,
     max_bytes: int = 100_000,
     volumes: dict[str, str] | None = None,
+    verify: bool = False,
 ) -> PlaceRequest:
     return PlaceRequest(
         name,
@@ -32,6 +33,7 @@ def _request(
         max_output_bytes=max_bytes,
         max_output_files=10,
         volumes=volumes or {},
+        verify=verify,
     )
 
 
@@ -209,3 +211,39 @@ async def test_an_output_folder_that_became_a_link_is_refused(places: DirectoryP
     with pytest.raises(Invalid) as caught:
         await _collected(places, place)
     assert caught.value.metadata["rule"] == "not_a_folder"
+
+
+async def test_a_retry_fetches_nothing_and_sees_nothing_of_what_the_first_try_did(
+    places: DirectoryPlaces, blobs: Blobs, mounts: bool
+) -> None:
+    """I-147: also where the processor covers its tracks."""
+    inputs = [(f"/artifacts/in/{name}", blobs.add(name.encode())) for name in ("a", "b", "c")]
+    first = await places.prepare(_request(*inputs), b"{}")
+    if mounts:
+        with pytest.raises(OSError, match="Read-only"):
+            (first.world / "artifacts" / "in" / "a").chmod(0o644)
+    # Somebody with the executor's own rights, who need not care about mounts.
+    mount.unmount_below(first.world)
+    inside = first.world / "artifacts" / "in"
+    inside.chmod(0o755)
+    (inside / "stray").write_bytes(b"stray")
+    for name in ("a", "b"):
+        (inside / name).chmod(0o644)
+    (inside / "a").write_bytes(b"A")
+    (inside / "a").chmod(0o444)
+    os.utime(inside / "a", ns=(0, 0))
+    (inside / "b").write_bytes(b"B")
+    blobs.downloads.clear()
+    second = await places.prepare(_request(*inputs, name=f"{NAME[:-1]}1", verify=True), b"{}")
+    assert {path.name: path.read_bytes() for path in (second.world / "artifacts" / "in").iterdir()} == {
+        "a": b"a",
+        "b": b"b",
+        "c": b"c",
+    }
+    assert (second.world / "artifacts" / "in").stat().st_mode & 0o777 == 0o555
+    # Only what was changed; the place of the first try need not be there any more.
+    assert sorted(blobs.downloads) == sorted([inputs[0][1], inputs[1][1]])
+    await places.remove(first.name)
+    blobs.downloads.clear()
+    await places.prepare(_request(*inputs, name=f"{NAME[:-1]}2", verify=True), b"{}")
+    assert blobs.downloads == []

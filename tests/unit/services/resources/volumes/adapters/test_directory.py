@@ -14,7 +14,7 @@ import pytest
 from services.resources.volumes.adapters import directory
 from services.resources.volumes.ports import VolumeStore
 from tests.surroundings import opening
-from tests.unit.services.drivers.test_removal import nest
+from tests.unit.theory.world.test_removal import nest
 from theory.core.adapters import Volume
 from theory.core.clock import FakeClock
 from theory.core.errors import Exhausted, Invalid, NotReady, TheoryError, Unavailable

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from services.drivers import removal
-from services.drivers.removal import remove_tree
 from services.executor.adapters.places import mount
+from theory.world import removal
+from theory.world.removal import remove_tree
 
 
 def nest(root: Path, levels: int) -> None:

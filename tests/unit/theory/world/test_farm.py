@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from services.executor.adapters.places.cache import BlobCache, name_of
-from services.executor.adapters.places.farm import BlobGone, plant
 from services.executor.adapters.threads import Threads
 from tests.unit.services.executor.adapters.places.conftest import Blobs
 from theory.core.cid import Cid
 from theory.core.world_path import WorldPath
+from theory.world.cache import BlobCache, name_of
+from theory.world.farm import BlobGone, plant
 
 
 @pytest.fixture

@@ -9,21 +9,23 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_ONCE = 4096
 
 
-def remove_tree(directory: Path) -> None:
-    """Delete the directory with all that is in it; one that is not there is fine.
+def remove_tree(directory: Path | str, dir_fd: int | None = None) -> None:
+    """Delete the directory with all that is in it; one that is not there is fine. `dir_fd` as in `os.open`.
 
     Folders are moved up beside each other before they are emptied, so neither a path nor a stack grows with the depth.
     No link is followed, and nothing on another file system is touched: `OSError` (`EXDEV`) where something is mounted.
     """
     try:
-        root = os.open(directory, _FOLDER)
+        root = os.open(directory, _FOLDER, dir_fd=dir_fd)
     except FileNotFoundError:
         return
     try:
+        if dir_fd is not None:
+            _require_same_device(root, dir_fd)
         _empty(root)
     finally:
         os.close(root)
-    directory.rmdir()
+    os.rmdir(directory, dir_fd=dir_fd)
 
 
 def _empty(root: int) -> None:
@@ -86,7 +88,14 @@ def _movable(folder: int, name: bytes) -> None:
 
 def _open_folder(root: int, name: bytes) -> int:
     folder = os.open(name, _FOLDER, dir_fd=root)
-    if os.fstat(folder).st_dev != os.fstat(root).st_dev:
+    try:
+        _require_same_device(folder, root)
+    except OSError:
         os.close(folder)
-        raise OSError(errno.EXDEV, "a file system is mounted in the tree")
+        raise
     return folder
+
+
+def _require_same_device(folder: int, above: int) -> None:
+    if os.fstat(folder).st_dev != os.fstat(above).st_dev:
+        raise OSError(errno.EXDEV, "a file system is mounted in the tree")

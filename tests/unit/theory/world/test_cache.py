@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 import pytest
 
-from services.executor.adapters.places import cache as module
-from services.executor.adapters.places.cache import BlobCache, name_of
 from services.executor.adapters.threads import Threads
 from tests.unit.services.executor.adapters.places.conftest import Blobs
 from theory.core.cid import Cid
-from theory.core.errors import Corrupt, Exhausted, NotFound
+from theory.core.errors import Corrupt, NotFound
+from theory.world import cache as module
+from theory.world.cache import BlobCache, name_of
 
 
 @pytest.fixture
@@ -96,22 +96,6 @@ async def test_a_failure_is_not_remembered(cache: BlobCache, blobs: Blobs) -> No
     await cache.ensure([cid])
 
 
-async def test_a_full_disk_is_exhausted(tmp_path: Path, threads: Threads) -> None:
-    async def download(cid: Cid, into: BinaryIO) -> None:
-        into.write(b"1")
-
-    cache = BlobCache.open(tmp_path / "cache", download, threads, max_bytes=1000)
-    full = os.open("/dev/full", os.O_WRONLY)
-    draft = module._Draft.new(tmp_path / "cache" / "drafts")
-    os.dup2(full, draft._descriptor)
-    os.close(full)
-    with pytest.raises(Exhausted) as caught:
-        draft.write(b"1")
-    draft.discard()
-    assert caught.value.reason == "DISK_FULL"
-    await cache.close()
-
-
 @pytest.mark.parametrize("spoil", ["content", "mode"])
 async def test_a_blob_that_somebody_changed_is_fetched_again(
     cache: BlobCache, blobs: Blobs, tmp_path: Path, spoil: str
@@ -151,6 +135,17 @@ async def test_a_cache_that_grows_is_trimmed_on_the_way(
     assert _path(tmp_path, cids[-1]).exists()
 
 
+async def test_what_is_wanted_stays_however_little_the_cache_may_hold(
+    cache: BlobCache, blobs: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TRIM_BYTES", 1)
+    wanted = [blobs.add(bytes([number]) * 4000) for number in range(3)]
+    for cids in (wanted[:2], wanted[1:]):
+        await cache.ensure(cids)
+        assert all(_path(tmp_path, cid).exists() for cid in cids)
+    assert not _path(tmp_path, wanted[0]).exists()
+
+
 async def test_after_a_reboot_the_cache_begins_anew(tmp_path: Path, blobs: Blobs, threads: Threads) -> None:
     cid = blobs.add(b"1")
     for boot, found in (("first", False), ("first", True), ("second", False)):
@@ -161,6 +156,53 @@ async def test_after_a_reboot_the_cache_begins_anew(tmp_path: Path, blobs: Blobs
         assert _path(tmp_path, cid).exists() is found
         await cache.ensure([cid])
         await cache.close()
+
+
+async def test_two_caches_of_one_directory_are_in_nobodys_way(
+    cache: BlobCache, tmp_path: Path, blobs: Blobs, threads: Threads
+) -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slowly(cid: Cid, into: BinaryIO) -> None:
+        into.write(b"slo")
+        begun.set()
+        await may_end.wait()
+        into.write(b"w")
+
+    other = BlobCache.open(tmp_path / "cache", slowly, threads, max_bytes=2500)
+    fetching = asyncio.create_task(other.ensure([Cid.of(b"slow")]))
+    await begun.wait()
+    third = BlobCache.open(tmp_path / "cache", blobs.download, threads, max_bytes=1)
+    third.trim()
+    blobs.add(b"slow")
+    await cache.ensure([Cid.of(b"slow"), blobs.add(b"fast")])
+    may_end.set()
+    await fetching
+    assert _path(tmp_path, Cid.of(b"slow")).read_bytes() == b"slow"
+    blobs.downloads.clear()
+    await other.ensure([Cid.of(b"fast")])
+    await third.ensure([Cid.of(b"slow"), Cid.of(b"fast")])
+    assert blobs.downloads == []
+    await other.close()
+    await third.close()
+
+
+@pytest.mark.parametrize("spoil", ["content", "gone"])
+async def test_a_blob_with_good_marks_is_read_where_that_is_asked(
+    cache: BlobCache, blobs: Blobs, tmp_path: Path, spoil: str
+) -> None:
+    cid = blobs.add(b"good")
+    await cache.ensure([cid])
+    blob = _path(tmp_path, cid)
+    blob.unlink()
+    if spoil == "content":
+        blob.write_bytes(b"evil")
+        blob.chmod(0o444)
+        os.utime(blob, ns=(0, 0))
+        await cache.ensure([cid])
+        assert blob.read_bytes() == b"evil"
+    await cache.ensure([cid], verify=True)
+    assert blob.read_bytes() == b"good"
 
 
 async def test_drafts_of_a_killed_executor_are_removed(tmp_path: Path, blobs: Blobs, threads: Threads) -> None:
