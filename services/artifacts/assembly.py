@@ -19,12 +19,12 @@ from services.artifacts.domain.presigning import Presigning
 from services.artifacts.domain.store import BlobStore
 from services.artifacts.domain.sweep import Sweep
 from services.artifacts.domain.uploads import Uploads
-from services.artifacts.plane.address import PlaneAddress
+from services.artifacts.plane.address import STORE, PlaneAddress, store_endpoint
 from services.artifacts.plane.arrivals import Arrivals
 from services.artifacts.plane.downloads import Downloads
 from services.artifacts.plane.presigner import LocalPresigner
 from services.artifacts.plane.server import DataPlane
-from services.artifacts.ports import BindingAdapter
+from services.artifacts.ports import BindingAdapter, BlobAdapter, Presigner
 from services.artifacts.servicer import ArtifactsServicer
 from services.artifacts.streams.adapters import open_streams
 from services.artifacts.streams.domain.streams import Streams
@@ -33,6 +33,7 @@ from services.drivers import key_file
 from services.drivers.background import Background
 from theory.api.artifacts.v1 import artifacts_pb2_grpc, streams_pb2_grpc
 from theory.core.clock import Clock, SystemClock
+from theory.core.errors import Invalid
 from theory.core.ids import IdSource, SystemIds
 from theory.core.secret import Secret
 from theory.wire.channel import connect
@@ -62,9 +63,13 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         plane = _plane(config, store, uploads, key, clock)
         if plane is not None:
             opening.push_async_callback(plane.server.close)
+        presigner = plane.presigner if plane is not None else await _store_presigner(config, blobs)
         opened = opening.pop_all()
 
     ledger = LedgerPeer(channel)
+    presigning = None
+    if presigner is not None:
+        presigning = Presigning(store, blobs, artifacts, presigner, key=key, clock=clock, ids=ids or SystemIds())
     servicer = ArtifactsServicer(
         store,
         artifacts,
@@ -72,9 +77,9 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
             blobs.kind,
             blobs.durable and table.durable,
             config.max_blob_bytes,
-            plane and plane.presigner,
+            presigner,
         ),
-        plane and Presigning(store, blobs, artifacts, plane.presigner, key=key, clock=clock, ids=ids or SystemIds()),
+        presigning,
     )
     streams = StreamsServicer(Streams(series, clock), series)
     sweep = Sweep(table, ledger, clock, doubt=timedelta(seconds=config.doubt_s))
@@ -96,6 +101,7 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
             await plane.server.start()
 
     async def ready() -> None:
+        await blobs.ready()
         await _look(table, clock)
         await series.ready()
 
@@ -122,6 +128,16 @@ def _plane(config: ArtifactsConfig, store: BlobStore, uploads: Uploads, key: Gra
     downloads = Downloads(store, presigner, clock, idle_s=config.data_idle_s)
     arrivals = Arrivals(uploads, presigner, clock, idle_s=config.data_idle_s)
     return _Plane(DataPlane(bound, downloads, arrivals, idle_s=config.data_idle_s), presigner)
+
+
+async def _store_presigner(config: ArtifactsConfig, blobs: BlobAdapter) -> Presigner | None:
+    """What signs for the store of the blobs itself, if the settings want that."""
+    if config.data_url != STORE:
+        return None
+    presigner = await blobs.presigner(store_endpoint(config.data_public_url))
+    if presigner is None:
+        raise Invalid("CONFIG_INVALID", "THEORY_ARTIFACTS_DATA_URL=store is for blobs in a bucket: s3://...")
+    return presigner
 
 
 async def _look(table: BindingAdapter, clock: Clock) -> None:

@@ -36,6 +36,8 @@ class DataPlane:
 
     resumable: bool
     sha256_required: bool
+    max_upload_bytes: int = 0
+    """The largest upload; 0 where it is as large as a blob may be."""
 
 
 class PlaneClient:
@@ -74,7 +76,7 @@ class PlaneClient:
     async def upload(self, put: BlobPut, file: BinaryIO, progress: Progress | None) -> bool:
         """Send what `file` holds from its position on; False where that has to go over gRPC, from the same position."""
         plane = await self._reachable()
-        if plane is None:
+        if plane is None or 0 < plane.max_upload_bytes < put.size_bytes:
             return False
         start = file.tell()
         if plane.sha256_required:
@@ -154,7 +156,7 @@ def data_plane_of(capabilities: pb.GetCapabilitiesResponse) -> DataPlane | None:
     if not capabilities.HasField("data_plane"):
         return None
     plane = capabilities.data_plane
-    return DataPlane(plane.resumable, plane.sha256_required)
+    return DataPlane(plane.resumable, plane.sha256_required, plane.max_upload_bytes)
 
 
 def _on_loop(progress: Progress | None) -> Progress | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, Unread
+from services.artifacts.ports import BlobAdapter, BlobReader, Presigner, StagedBlob, Unread
 from theory.core.cid import Cid
 from theory.core.errors import TheoryError
 
@@ -23,6 +23,12 @@ class MemoryBlobs:
 
     def sizes(self, cids: Collection[Cid]) -> Mapping[Cid, int]:
         return {cid: len(data) for cid in cids if (data := self.data_by_cid.get(cid)) is not None}
+
+    async def ready(self) -> None:
+        """As long as the process lives."""
+
+    async def presigner(self, public_url: str | None) -> Presigner | None:
+        return None
 
     async def recall(self, cids: Collection[Cid]) -> None:
         """`sizes` always answers."""

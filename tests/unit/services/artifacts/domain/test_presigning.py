@@ -27,6 +27,7 @@ class Bucket:
 
     sha256_required = True
     resumable = False
+    max_upload_bytes = 90
 
     def __init__(self, blobs: MemoryBlobs) -> None:
         self._blobs = blobs
