@@ -5,12 +5,14 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from botocore.credentials import RefreshableCredentials
 
 from services.artifacts.adapters.blobs.s3.address import Address
 from services.artifacts.adapters.blobs.s3.client import Bucket, client_of, session_of
 from theory.core.clock import Clock
+from theory.core.errors import Invalid
 from theory.core.presign import MAX_TTL_S, BlobPut, PresignedRequest
 
 if TYPE_CHECKING:  # types of boto3 are a package of development
@@ -48,7 +50,10 @@ class Signing:
         return PresignedRequest(url, "GET", {}, ends, blob.size_bytes)
 
     async def put(self, key: str, put: BlobPut, expire_time: datetime, upload_id: str = "") -> PresignedRequest:
-        """Makes an object where there is none, of that length, type and SHA-256."""
+        """Makes an object where there is none, of that length, type and SHA-256.
+
+        `Invalid` (`FIELD_INVALID`) for a content type that cannot be signed.
+        """
         checksum = base64.b64encode(bytes.fromhex(put.sha256)).decode("ascii")
 
         def sign() -> tuple[str, datetime]:
@@ -63,13 +68,16 @@ class Signing:
             }
             return self._client.generate_presigned_url("put_object", Params=named, ExpiresIn=ttl_s), ends
 
-        url, ends = await self._bucket.read(sign)
         headers = {
             "Content-Length": str(put.size_bytes),
             "Content-Type": put.content_type,
             "If-None-Match": "*",
             "x-amz-checksum-sha256": checksum,
         }
+        url, ends = await self._bucket.read(sign)
+        if not {name.lower() for name in headers} <= _signed(url):
+            # botocore takes one content type for its own default, and leaves it out.
+            raise Invalid("FIELD_INVALID", "an upload cannot be bound to this content type", field="content_type")
         return PresignedRequest(url, "PUT", headers, ends, put.size_bytes, upload_id)
 
     def close(self) -> None:
@@ -90,6 +98,10 @@ class Signing:
         credentials.get_frozen_credentials()
         ends: datetime = vars(credentials)["_expiry_time"]  # botocore has no public word for it
         return ends
+
+
+def _signed(url: str) -> set[str]:
+    return set(parse_qs(urlsplit(url).query)["X-Amz-SignedHeaders"][0].split(";"))
 
 
 def open_signing(bucket: Bucket, address: Address, clock: Clock) -> Signing:

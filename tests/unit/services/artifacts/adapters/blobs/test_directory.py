@@ -141,3 +141,29 @@ def test_errors_of_the_disk_are_told_in_our_words(number: int, kind: type[Theory
     error = translated(OSError(number, "no", "/secret/place"))
     assert (type(error), error.reason) == (kind, reason)
     assert "secret" not in f"{error.message}{error.metadata}"
+
+
+def test_a_look_finds_it_in_order_and_leaves_nothing(blobs: BlobDirectory, tmp_path: Path) -> None:
+    blobs.look()
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("instead", [False, True])
+def test_a_directory_that_is_gone_from_its_path_is_told(blobs: BlobDirectory, tmp_path: Path, *, instead: bool) -> None:
+    (tmp_path / "blobs").rename(tmp_path / "elsewhere")
+    if instead:  # such as a mount point whose disk is away
+        (tmp_path / "blobs").mkdir()
+    with pytest.raises(NotReady) as refused:
+        blobs.look()
+    assert refused.value.reason == "STORE_MISSING"
+    assert str(tmp_path) not in refused.value.message
+
+
+def test_a_disk_that_takes_no_byte_is_told(blobs: BlobDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="full") as refused:
+        blobs.look()
+    assert translated(refused.value).reason == "DISK_FULL"

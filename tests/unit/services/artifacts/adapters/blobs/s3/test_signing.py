@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,7 +15,7 @@ from services.artifacts.adapters.blobs.s3.signing import Signing, open_signing
 from tests.fakes.s3 import FakeS3
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
-from theory.core.errors import NotReady
+from theory.core.errors import Invalid, NotReady
 from theory.core.presign import BlobPut
 
 ONE = BlobPut(
@@ -55,6 +56,13 @@ async def test_an_upload_is_bound_to_its_length_type_and_checksum_and_to_a_free_
         "x-amz-checksum-sha256",
     ]
     assert (query["X-Amz-Algorithm"], query["X-Amz-Expires"]) == ("AWS4-HMAC-SHA256", "900")
+
+
+async def test_a_type_that_is_not_signed_is_refused(signing: Signing, clock: FakeClock) -> None:
+    form = replace(ONE, content_type="application/x-www-form-urlencoded; charset=utf-8")
+    with pytest.raises(Invalid) as refused:
+        await signing.put("staging/a", form, clock.now() + timedelta(seconds=60))
+    assert refused.value.metadata == {"field": "content_type"}
 
 
 async def test_what_is_read_is_a_file_under_its_type(signing: Signing, clock: FakeClock) -> None:
