@@ -9,7 +9,7 @@ import pytest
 from services.artifacts.assembly import assemble
 from services.artifacts.config import ArtifactsConfig
 from tests.conformance.harness import Harness, artifacts_target
-from tests.servers import Servers
+from tests.servers import Bucket, Servers
 from theory.core.clock import FakeClock
 from theory.core.errors import Invalid
 from theory.testing.case import Case
@@ -43,9 +43,15 @@ def place(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Callabl
     return lambda: Harness(tmp_path_factory.mktemp("h"), servers)
 
 
+@pytest.fixture(scope="module", params=["s3", pytest.param("minio", marks=pytest.mark.long)])
+def by_urls_of_the_store(request: pytest.FixtureRequest, place: Callable[[], Harness], servers: Servers) -> Verdicts:
+    store: Bucket = getattr(servers, request.param)()
+    return held(place(), BY_HTTP, store.address("urls"), None, data_url="store")
+
+
 @pytest.fixture(scope="module")
-def by_urls_of_the_store(place: Callable[[], Harness], servers: Servers) -> Verdicts:
-    return held(place(), BY_HTTP, servers.s3().address("urls"), None, data_url="store")
+def on_minio(place: Callable[[], Harness], servers: Servers) -> Verdicts:
+    return held(place(), CASES, servers.minio().address("promises"), FakeClock())
 
 
 def require(verdict: Verdict) -> None:
@@ -58,6 +64,12 @@ def require(verdict: Verdict) -> None:
 @pytest.mark.parametrize("case", BY_HTTP, ids=lambda case: case.name)
 def test_urls_of_the_store_keep_the_promises_of_the_data_plane(case: Case, by_urls_of_the_store: Verdicts) -> None:
     require(by_urls_of_the_store[case])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_minio_keeps_the_promises_of_the_page(case: Case, on_minio: Verdicts) -> None:
+    require(on_minio[case])
 
 
 async def test_a_store_that_signs_nothing_is_not_asked_to(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from services.artifacts.assembly import assemble
 from services.artifacts.config import ArtifactsConfig
 from tests.integration.relay import free_port, relayed
-from tests.servers import AWS_VARIABLES, S3
+from tests.servers import AWS_VARIABLES, S3, Bucket, Minio
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
 from theory.core.errors import Invalid, NotFound, TheoryError
@@ -33,9 +33,9 @@ LATE = timedelta(hours=2)
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[S3]:
-    with pytest.MonkeyPatch.context() as patch, S3() as started:
+@pytest.fixture(scope="module", params=[S3, pytest.param(Minio, marks=pytest.mark.long)])
+def store(request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    with pytest.MonkeyPatch.context() as patch, request.param() as started:
         for name, value in AWS_VARIABLES.items():
             patch.setenv(name, value)
         yield started
@@ -50,7 +50,7 @@ class Plane:
     """A request that is over."""
 
 
-def settings(store: S3, **others: str) -> dict[str, str]:
+def settings(store: Bucket, **others: str) -> dict[str, str]:
     """Of a service whose clients go to the store."""
     fresh = f"t{SystemIds().token_hex(4)}"
     return {"blobs_url": store.address(fresh), "database_url": "memory:", "data_url": "store", **others}
@@ -78,7 +78,7 @@ async def plane_of_the_service(home: Path) -> AsyncIterator[Plane]:
 
 
 @asynccontextmanager
-async def plane_of_the_store(home: Path, store: S3) -> AsyncIterator[Plane]:
+async def plane_of_the_store(home: Path, store: Bucket) -> AsyncIterator[Plane]:
     async with served(home, settings(store)) as client:
 
         async def expired(item: PresignItem) -> PresignedRequest:
@@ -91,7 +91,7 @@ async def plane_of_the_store(home: Path, store: S3) -> AsyncIterator[Plane]:
 
 
 @pytest.fixture(params=["service", "store"])
-async def plane(request: pytest.FixtureRequest, tmp_path: Path, store: S3) -> AsyncIterator[Plane]:
+async def plane(request: pytest.FixtureRequest, tmp_path: Path, store: Bucket) -> AsyncIterator[Plane]:
     opened = plane_of_the_service(tmp_path) if request.param == "service" else plane_of_the_store(tmp_path, store)
     async with opened as made:
         yield made
@@ -242,7 +242,7 @@ async def test_no_signature_reaches_a_log(plane: Plane, caplog: pytest.LogCaptur
         assert signature not in repr(request)
 
 
-async def test_many_commits_at_once_name_one_blob(tmp_path: Path, store: S3) -> None:
+async def test_many_commits_at_once_name_one_blob(tmp_path: Path, store: Bucket) -> None:
     chosen = settings(store)
     async with served(tmp_path / "one", chosen) as one:
         puts = [await one.presign(put_of(LARGE)) for _ in range(3)]
@@ -258,7 +258,7 @@ async def test_many_commits_at_once_name_one_blob(tmp_path: Path, store: S3) -> 
     assert uploads.get("Uploads", []) == []
 
 
-async def test_the_sdk_goes_to_the_store_by_the_name_that_clients_know(tmp_path: Path, store: S3) -> None:
+async def test_the_sdk_goes_to_the_store_by_the_name_that_clients_know(tmp_path: Path, store: Bucket) -> None:
     told: list[int] = []
     async with relayed(urlsplit(store.url).port or 0, 2 * len(LARGE)) as relay:
         chosen = settings(store, data_public_url=f"http://127.0.0.1:{relay.port}")
@@ -270,13 +270,13 @@ async def test_the_sdk_goes_to_the_store_by_the_name_that_clients_know(tmp_path:
             assert relay.connections >= len(LARGE) // relay.most_bytes  # it goes on where each broke
 
 
-async def test_where_clients_do_not_reach_the_store_bytes_go_over_grpc(tmp_path: Path, store: S3) -> None:
+async def test_where_clients_do_not_reach_the_store_bytes_go_over_grpc(tmp_path: Path, store: Bucket) -> None:
     chosen = settings(store, data_public_url=f"http://127.0.0.1:{free_port()}")
     async with served(tmp_path, chosen) as client:
         assert await client.get_blob(await client.put_blob(LARGE)) == LARGE
 
 
-async def test_bytes_that_changed_in_the_bucket_are_not_taken_for_good(tmp_path: Path, store: S3) -> None:
+async def test_bytes_that_changed_in_the_bucket_are_not_taken_for_good(tmp_path: Path, store: Bucket) -> None:
     chosen = settings(store)
     async with served(tmp_path, chosen) as client:
         cid = await client.put_blob(LARGE)
@@ -288,7 +288,7 @@ async def test_bytes_that_changed_in_the_bucket_are_not_taken_for_good(tmp_path:
         assert refused.value.reason == "BLOB_CORRUPT"
 
 
-async def test_an_upload_needs_its_sha256(tmp_path: Path, store: S3) -> None:
+async def test_an_upload_needs_its_sha256(tmp_path: Path, store: Bucket) -> None:
     async with served(tmp_path, settings(store)) as client:
         plane = (await client.capabilities()).data_plane
         assert plane is not None
@@ -307,7 +307,7 @@ async def not_ready(unit: ServiceUnit) -> str:
     return refused.value.reason
 
 
-async def test_a_service_is_ready_while_its_bucket_is_there(tmp_path: Path, store: S3) -> None:
+async def test_a_service_is_ready_while_its_bucket_is_there(tmp_path: Path, store: Bucket) -> None:
     client = store.client()
     client.create_bucket(Bucket="fleeting")
     url = store.address("a").replace(f"//{store.bucket}/", "//fleeting/")
