@@ -186,11 +186,14 @@ class Bucket:
 
 
 class _Lane:
-    """Threads, and as many requests with all their tries: a store that is away is not asked by all at once."""
+    """Threads, and two requests with all their tries for each: a store that is away is not asked by all at once.
+
+    The second one waits beside its thread, which would otherwise wait for the event loop to find it work.
+    """
 
     def __init__(self, name: str) -> None:
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
-        self.slots = asyncio.Semaphore(_THREADS)
+        self.slots = asyncio.Semaphore(2 * _THREADS)
 
     async def once(self, work: Callable[[], T]) -> T:
         with translated():
