@@ -15,12 +15,6 @@ from theory.sdk.client import Theory
 _BLOBS = 100
 _BYTES = 1024
 _ROUNDS = 30
-
-
-def _batch(number: int) -> list[bytes]:
-    return [f"{number}-{each}-".encode().ljust(_BYTES, b"x") for each in range(_BLOBS)]
-
-
 _TURNS = 5
 _FLOOR = 5.0
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -56,6 +50,10 @@ async def _filesystem() -> Figure:
         f"{ours:,.0f} blobs/s",
         f"one file per blob and one syncfs per batch: {theirs:,.0f}/s: {ours / theirs:.2f}x",
     )
+
+
+def _batch(number: int) -> list[bytes]:
+    return [f"{number}-{each}-".encode().ljust(_BYTES, b"x") for each in range(_BLOBS)]
 
 
 _Put = Callable[[list[bytes]], Awaitable[object]]

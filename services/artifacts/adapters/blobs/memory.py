@@ -71,16 +71,16 @@ class MemoryBlobs:
 class _Staged:
     def __init__(self, data_by_cid: dict[Cid, bytes]) -> None:
         self._data_by_cid = data_by_cid
-        self._data = bytearray()
+        self._chunks: list[bytes] = []
 
     async def write(self, chunk: bytes) -> None:
-        self._data += chunk
+        self._chunks.append(chunk)
 
     async def commit(self, cid: Cid) -> None:
-        self._data_by_cid.setdefault(cid, bytes(self._data))
+        self._data_by_cid.setdefault(cid, b"".join(self._chunks))
 
     async def discard(self) -> None:
-        self._data.clear()
+        self._chunks.clear()
 
 
 class _Reader:
