@@ -50,6 +50,7 @@ class S3Presigner:
         self._key_of = key_of
         self._put = put
         self._promote = promote
+        self._taking: dict[str, asyncio.Task[Outcome]] = {}
 
     async def get(self, blob: BlobPut, expire_time: datetime) -> PresignedRequest:
         return await self._signing.get(self._key_of(blob.cid), blob, expire_time)
@@ -58,8 +59,14 @@ class S3Presigner:
         return await self._signing.put(staging_key(upload_id), put, expire_time, upload_id)
 
     async def collect(self, upload_id: str, put: BlobPut) -> None:
-        # Goes on when its caller goes away: the next one finds it done.
-        outcome = await asyncio.shield(self._flights.start(self._outcome(staging_key(upload_id), put)))
+        # An id says what was announced, so one outcome serves all that bring it. It goes on when they go away: who asks
+        # again, after a time that was too short for the bytes, finds it done or under way.
+        staged = staging_key(upload_id)
+        taking = self._taking.get(staged)
+        if taking is None:
+            taking = self._taking[staged] = self._flights.start(self._outcome(staged, put))
+            taking.add_done_callback(lambda _: self._taking.pop(staged, None))
+        outcome = await asyncio.shield(taking)
         if outcome is not None:
             raise outcome
 

@@ -1,6 +1,8 @@
 """From an upload that went past the service to a blob: verified, named once, and whole whatever breaks in between."""
 
+import asyncio
 import io
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -75,6 +77,26 @@ async def test_the_request_does_not_make_it_again(presigner: S3Presigner, fake: 
     await presigner.collect("id", put_of(DATA))
     await send(presigner, DATA, put_of(DATA))  # which is told that it is there
     assert fake.objects[STAGED].data == b""
+
+
+async def test_commits_of_one_upload_at_once_read_it_once(presigner: S3Presigner, fake: FakeS3) -> None:
+    await send(presigner, DATA, put_of(DATA))
+    await asyncio.gather(*(presigner.collect("id", put_of(DATA)) for _ in range(5)))
+    assert sum(each.startswith("GET") for each in fake.requests) == 1
+    assert {key: each.data for key, each in fake.objects.items()} == {STAGED: b"", BLOB: DATA}
+
+
+async def test_a_commit_goes_on_when_its_caller_goes_away(presigner: S3Presigner, fake: FakeS3) -> None:
+    await send(presigner, DATA, put_of(DATA))
+    begun = threading.Event()
+    fake.before = lambda said: begun.set()
+    leaving = asyncio.create_task(presigner.collect("id", put_of(DATA)))
+    await asyncio.to_thread(begun.wait, 10)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    await presigner.collect("id", put_of(DATA))
+    assert sum(each.startswith("GET") for each in fake.requests) == 1
+    assert fake.objects[BLOB].data == DATA
 
 
 async def test_an_empty_blob_gets_its_name(presigner: S3Presigner, fake: FakeS3) -> None:
