@@ -90,7 +90,7 @@ async def a_range_is_read_by_http(target: Target) -> None:
 
 @case("DATA_PLANE")
 async def a_request_is_good_for_what_was_signed_alone(target: Target) -> None:
-    """Another method, path, expiry, type or signature is refused, and reads or stores nothing (I-119, I-127)."""
+    """Another method, path, expiry, type or signature is refused, and reads or stores nothing (I-119, I-150)."""
     client, data = ArtifactsClient(target.channel()), target.fresh("blob").encode()
     get = await client.presign(BlobGet(await client.put_blob(data)))
     other = target.fresh("other").encode()
