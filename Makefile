@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 # ---- Set up
 
-.PHONY: help setup emulators lock stubs clean check fmt docs test-quick test test-all conformance chaos fuzz bench run image
+.PHONY: help setup emulators minio lock stubs clean check fmt docs test-quick test test-all conformance chaos fuzz bench run image
 help:  ## this list
 	@awk -F':.*## ' '/^# ---- /{printf "\n%s\n", substr($$0, 8)} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' \
 	  $(firstword $(MAKEFILE_LIST))
@@ -13,6 +13,11 @@ help:  ## this list
 setup: .venv/.installed .venv/.stubs  ## a virtual environment from the lock, and the stubs
 
 emulators: .venv-emulators/.synced  ## an environment of their own for servers that pin what we use, too; tests need it
+
+# Built from source, because nobody publishes it as a program any more; Go checks the module against its public log of
+# checksums. It stays beside the checkout, and is built again where this version changes.
+MINIO := v0.0.0-20260212201848-7aac2a2c5b7c
+minio: .minio/$(MINIO)  ## MinIO, which some long tests are for: needs Go, takes minutes the first time
 
 GROUPS := build dev registry executor artifacts resources ledger processors
 lock: .venv/.synced  ## resolve again, keeping the pins; UPGRADE=name lets one move, UPGRADE=all lets all
@@ -26,7 +31,7 @@ stubs: .venv/.installed  ## generate theory/api from protos/ again
 	@touch .venv/.stubs
 
 clean:  ## remove what the verbs made: environment, stubs, caches, builds
-	rm -rf .venv .venv-emulators theory/api dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-emulators .minio theory/api dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- Judge
@@ -64,7 +69,8 @@ test-quick: setup  ## rules, vectors, contracts, properties, architecture; no se
 test: setup emulators  ## everything that starts on this machine, within 10 minutes; what is missing is named at the end
 	$(BIN)/pytest -q $(SHARED) -m "not long"
 
-test-all: setup emulators  ## the long drills, too
+test-all: setup emulators  ## the long drills, too; and MinIO, where there is Go
+	@command -v go > /dev/null && $(MAKE) --no-print-directory minio || echo "MinIO was not built: what needs it is skipped"
 	$(BIN)/pytest -q $(SHARED)
 
 conformance: setup emulators  ## every adapter x every promise, over a socket
@@ -116,6 +122,11 @@ PYTHON ?= python3
 .venv-emulators/.synced: requirements.emulators.lock | .venv/.synced
 	test -x .venv-emulators/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python .venv-emulators
 	VIRTUAL_ENV=.venv-emulators $(BIN)/uv pip sync --quiet --require-hashes requirements.emulators.lock
+	@touch $@
+
+.minio/$(MINIO):
+	@mkdir -p .minio
+	GOBIN=$(CURDIR)/.minio CGO_ENABLED=0 nice go install -trimpath -ldflags "-s -w" github.com/minio/minio@$(MINIO)
 	@touch $@
 
 # The stubs were removed by hand.

@@ -49,10 +49,10 @@ EMULATORS = Path(__file__).parents[1] / ".venv-emulators"
 AWS_REGION = "eu-central-1"
 AWS_VARIABLES: Mapping[str, str] = {
     "AWS_ACCESS_KEY_ID": "theory",
-    "AWS_SECRET_ACCESS_KEY": "theory",
+    "AWS_SECRET_ACCESS_KEY": "theory-theory",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-"""What a process needs in its environment to be a client of `aws_emulator`."""
+"""What a process needs in its environment to be a client of `aws_emulator`, and of a bucket."""
 
 
 @contextmanager
@@ -319,20 +319,12 @@ class AWSEmulator(Server):
             one.close()
 
 
-class S3(Server):
+class Bucket(Server):
     """A store of objects that speaks the protocol of S3, with one bucket. What it answered survives a kill."""
 
-    name = "s3"
     bucket = "theory"
-    _program = Path(sys.executable).with_name("weed")
-
-    def missing(self) -> str | None:
-        return None if self._program.is_file() else "there is no weed in the environment (make setup)"
-
-    def _prepare(self) -> None:
-        self._ports = _free_pairs(5)
-        self.url = f"http://127.0.0.1:{self._ports[0]}"
-        (self.home / "data").mkdir()
+    lists_uploads: ClassVar[bool] = True
+    """Whether it lists the uploads in parts below a folder."""
 
     def address(self, prefix: str = "") -> str:
         """The bucket, as services are told of it, or a folder of it."""
@@ -351,6 +343,38 @@ class S3(Server):
             ),
         )
 
+    def _ready(self) -> bool:
+        client = self.client()
+        try:
+            self._ask(client)
+        except (BotoCoreError, ClientError):
+            return False
+        finally:
+            client.close()
+        return True
+
+    def _ask(self, client: Any) -> None:
+        """Return where objects are found and taken; raise what the client raises."""
+        # Started again, SeaweedFS takes new objects some seconds before it finds the bytes of the older ones.
+        for each in client.list_objects_v2(Bucket=self.bucket, Prefix="ready/").get("Contents", []):
+            client.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read()
+        client.put_object(Bucket=self.bucket, Key=f"ready/{time.time_ns()}", Body=b"ready")
+
+
+class S3(Bucket):
+    """SeaweedFS: the server for which all promises about buckets were seen to hold."""
+
+    name = "s3"
+    _program = Path(sys.executable).with_name("weed")
+
+    def missing(self) -> str | None:
+        return None if self._program.is_file() else "there is no weed in the environment (make setup)"
+
+    def _prepare(self) -> None:
+        self._ports = _free_pairs(5)
+        self.url = f"http://127.0.0.1:{self._ports[0]}"
+        (self.home / "data").mkdir()
+
     def _command(self) -> list[str]:
         s3, master, volume, filer, admin = self._ports
         return [
@@ -364,18 +388,42 @@ class S3(Server):
     def _variables(self) -> dict[str, str]:
         return {**AWS_VARIABLES, "GOMEMLIMIT": "400MiB"}
 
-    def _ready(self) -> bool:
-        client = self.client()
-        try:
-            # Started again, it takes new objects some seconds before it finds the bytes of the older ones.
-            for each in client.list_objects_v2(Bucket=self.bucket, Prefix="ready/").get("Contents", []):
-                client.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read()
-            client.put_object(Bucket=self.bucket, Key=f"ready/{time.time_ns()}", Body=b"ready")
-        except (BotoCoreError, ClientError):
-            return False
-        finally:
-            client.close()
-        return True
+
+class Minio(Bucket):
+    """MinIO, built from source by `make minio`."""
+
+    name = "minio"
+    lists_uploads = False  # only those of one whole name; it drops them by itself after a day
+    _program = Path(__file__).parents[1] / ".minio" / "minio"
+
+    def missing(self) -> str | None:
+        return None if self._program.is_file() else "there is no .minio/minio (make minio, which needs Go)"
+
+    def _prepare(self) -> None:
+        self.url = f"http://127.0.0.1:{_free_port()}"
+
+    def _command(self) -> list[str]:
+        return [
+            *(str(self._program), "server", "--quiet", "--address", self.url.removeprefix("http://")),
+            *("--certs-dir", f"{self.home}/certs", f"{self.home}/data"),
+        ]
+
+    def _variables(self) -> dict[str, str]:
+        return {
+            "MINIO_ROOT_USER": AWS_VARIABLES["AWS_ACCESS_KEY_ID"],
+            "MINIO_ROOT_PASSWORD": AWS_VARIABLES["AWS_SECRET_ACCESS_KEY"],
+            "MINIO_REGION": AWS_REGION,
+            # It tells and asks nobody, and has no face but the protocol.
+            "MINIO_UPDATE": "off",
+            "MINIO_CALLHOME_ENABLE": "off",
+            "MINIO_BROWSER": "off",
+            "GOMEMLIMIT": "400MiB",
+        }
+
+    def _ask(self, client: Any) -> None:
+        if self.bucket not in [each["Name"] for each in client.list_buckets()["Buckets"]]:
+            client.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": AWS_REGION})
+        super()._ask(client)
 
 
 class Servers:
@@ -390,6 +438,7 @@ class Servers:
         self._postgres: Postgres | None = None
         self._aws: AWSEmulator | None = None
         self._s3: S3 | None = None
+        self._minio: Minio | None = None
         self._databases = itertools.count(1)
 
     def redis(self) -> str:
@@ -411,6 +460,11 @@ class Servers:
         """The one store of objects; deployments are prefixes in its bucket."""
         self._s3 = self._s3 or self._stack.enter_context(S3())
         return self._s3
+
+    def minio(self) -> Minio:
+        """As `s3`, of another make."""
+        self._minio = self._minio or self._stack.enter_context(Minio())
+        return self._minio
 
     def close(self) -> None:
         self._stack.close()

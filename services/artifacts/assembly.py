@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import NamedTuple
@@ -22,12 +23,12 @@ from services.artifacts.domain.presigning import Presigning
 from services.artifacts.domain.store import BlobStore
 from services.artifacts.domain.sweep import Sweep
 from services.artifacts.domain.uploads import Uploads
-from services.artifacts.plane.address import PlaneAddress
+from services.artifacts.plane.address import STORE, PlaneAddress, store_endpoint
 from services.artifacts.plane.arrivals import Arrivals
 from services.artifacts.plane.downloads import Downloads
 from services.artifacts.plane.presigner import LocalPresigner
 from services.artifacts.plane.server import DataPlane
-from services.artifacts.ports import BindingAdapter, BlobAdapter, WorldStreams
+from services.artifacts.ports import BindingAdapter, BlobAdapter, Presigner, WorldStreams
 from services.artifacts.retention.domain.collector import Collector, Times
 from services.artifacts.retention.domain.counts import HELP_BY_NAME
 from services.artifacts.retention.domain.dropping import Dropping
@@ -44,6 +45,7 @@ from services.drivers.background import Background
 from theory.api.artifacts.v1 import artifacts_pb2_grpc, retention_pb2_grpc, streams_pb2_grpc
 from theory.core.cid import Cid
 from theory.core.clock import Clock, SystemClock
+from theory.core.errors import Invalid
 from theory.core.ids import IdSource, SystemIds
 from theory.core.secret import Secret
 from theory.wire.attempts import AttemptTokens
@@ -76,6 +78,7 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         plane = _plane(config, store, uploads, key, clock)
         if plane is not None:
             opening.push_async_callback(plane.server.close)
+        presigner = plane.presigner if plane is not None else await _store_presigner(config, blobs)
         opened = opening.pop_all()
 
     ledger = LedgerPeer(channel)
@@ -87,10 +90,11 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
             blobs.kind,
             blobs.durable and table.durable,
             config.max_blob_bytes,
-            plane and plane.presigner,
+            presigner,
         ),
-        plane
-        and Presigning(store, blobs, leases, artifacts, plane.presigner, key=key, clock=clock, ids=ids or SystemIds()),
+        None
+        if presigner is None
+        else Presigning(store, blobs, leases, artifacts, presigner, key=key, clock=clock, ids=ids or SystemIds()),
     )
     streams = Streams(series, clock)
     streams_servicer = StreamsServicer(streams, Fixing(series, store, artifacts), Promotion(series, artifacts), series)
@@ -116,18 +120,23 @@ async def assemble(config: ArtifactsConfig, *, clock: Clock | None = None, ids: 
         if plane is not None:
             running["artifact-uploads"] = uploads.run
         for name, run in running.items():
-            background = Background(name, run)
-            background.start()
-            opened.push_async_callback(background.close)
+            _begin(opened, name, run)
         if plane is not None:
             await plane.server.start()
 
     async def ready() -> None:
+        await blobs.ready()
         await _look(table, clock)
         await series.ready()
 
     attempts = AttemptTokens(config.attempt_keys, audience="artifacts", clock=clock)
     return ServiceUnit("artifacts", ACCESS, register, start=start, close=opened.aclose, ready=ready, attempts=attempts)
+
+
+def _begin(opened: AsyncExitStack, name: str, run: Callable[[], Coroutine[object, object, None]]) -> None:
+    background = Background(name, run)
+    background.start()
+    opened.push_async_callback(background.close)
 
 
 def _streams_secret(config: ArtifactsConfig) -> Secret | None:
@@ -188,6 +197,16 @@ def _plane(config: ArtifactsConfig, store: BlobStore, uploads: Uploads, key: Gra
     downloads = Downloads(store, presigner, clock, idle_s=config.data_idle_s)
     arrivals = Arrivals(uploads, presigner, clock, idle_s=config.data_idle_s)
     return _Plane(DataPlane(bound, downloads, arrivals, idle_s=config.data_idle_s), presigner)
+
+
+async def _store_presigner(config: ArtifactsConfig, blobs: BlobAdapter) -> Presigner | None:
+    """What signs for the store of the blobs itself, if the settings want that."""
+    if config.data_url != STORE:
+        return None
+    presigner = await blobs.presigner(store_endpoint(config.data_public_url))
+    if presigner is None:
+        raise Invalid("CONFIG_INVALID", "THEORY_ARTIFACTS_DATA_URL=store is for blobs in a bucket: s3://...")
+    return presigner
 
 
 async def _look(table: BindingAdapter, clock: Clock) -> None:

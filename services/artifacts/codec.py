@@ -166,7 +166,9 @@ def capabilities_to_proto(capabilities: Capabilities, *, max_inline_bytes: int) 
     plane = None
     if presigner is not None:
         plane = pb.GetCapabilitiesResponse.DataPlane(
-            resumable=presigner.resumable, sha256_required=presigner.sha256_required
+            resumable=presigner.resumable,
+            sha256_required=presigner.sha256_required,
+            max_upload_bytes=presigner.max_upload_bytes or 0,
         )
     return pb.GetCapabilitiesResponse(
         adapter=capabilities.adapter,

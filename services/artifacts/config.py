@@ -45,11 +45,13 @@ class ArtifactsConfig(ServiceSettings):
     data_url: Url = Field(
         default_factory=lambda known: "http://127.0.0.1:0" if on_loopback(known.get("url", "unix:")) else "off",
     )
-    """Where the HTTP data plane listens: `http://host:port`, 0 for any free port, or `off`. Loopback alone, unless
-    `data_public_url` is an `https` URL."""
+    """Where the HTTP data plane listens: `http://host:port`, 0 for any free port; loopback alone, unless
+    `data_public_url` is an `https` URL. `store` has clients read and write in the store of the blobs itself, if that is
+    a bucket: it must be reachable for them. `off` for neither."""
 
     data_public_url: Url | None = None
-    """What clients write in place of `data_url`: the name of a proxy in front of it."""
+    """What clients write in place of `data_url`: the name of a proxy in front of it. With `store` the endpoint of the
+    store as clients know it, if that is another one than in `blobs_url`."""
 
     data_idle_s: float = Field(30, gt=0)
     """How long, in seconds, a client of the data plane may send nothing; on the average 64 KiB/s are the least."""

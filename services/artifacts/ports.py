@@ -105,6 +105,21 @@ class BlobAdapter(BlobIndex, Protocol):
         """Whether what was acknowledged survives a crash of the machine."""
         ...
 
+    async def ready(self) -> None:
+        """Return where blobs can be stored and read just now, as far as one look tells; asked every few seconds.
+
+        `NotReady` (`STORE_MISSING`, `STORE_DENIED`), and the errors above.
+        """
+        ...
+
+    async def presigner(self, public_url: str | None) -> "Presigner | None":
+        """What makes requests that lead straight to where the bytes are kept; None where nothing there signs.
+
+        Clients reach that place at `public_url`, or as this service does. It was seen to refuse what is not as signed:
+        `Unsupported` (`STORE_UNFIT`) where it does not. Other errors as in `ready`.
+        """
+        ...
+
     async def recall(self, cids: Collection[Cid]) -> None:
         """Make `sizes` answer for those of them that are stored, for a while: long enough for a transaction to ask.
 
@@ -180,8 +195,16 @@ class Presigner(Protocol):
         """Whether a broken upload can go on where it stands."""
         ...
 
+    @property
+    def max_upload_bytes(self) -> int | None:
+        """The largest upload; None where it is as large as a blob may be."""
+        ...
+
     async def get(self, blob: BlobPut, expire_time: datetime) -> PresignedRequest:
-        """A request that reads a blob, and has it downloaded under its content type."""
+        """A request that reads a blob, and has it downloaded under its content type.
+
+        It ends at `expire_time`, or earlier, with the credential that signs it; `put` alike.
+        """
         ...
 
     async def put(self, upload_id: str, put: BlobPut, expire_time: datetime) -> PresignedRequest:
@@ -191,7 +214,8 @@ class Presigner(Protocol):
     async def collect(self, upload_id: str, put: BlobPut) -> None:
         """Bring what has arrived elsewhere into the blobs, verified and durable; nothing to do where it is there.
 
-        `Invalid` (`CID_MISMATCH`, `SIZE_MISMATCH`): then nothing of it is kept.
+        Whatever kills it on its way, a blob is there whole or not at all, and asking again ends it. `Invalid`
+        (`CID_MISMATCH`, `SIZE_MISMATCH`): then nothing of it is kept. Other errors are those of the blobs.
         """
         ...
 

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.bench import attempts, blobs, containers, executions, ledger, mounts, scratch, startup
+from tests.bench import attempts, blobs, buckets, containers, executions, ledger, mounts, scratch, startup
 from tests.bench.report import Figure, render, write
 from tests.bench.server import ROOT
 
@@ -14,6 +14,7 @@ SECTIONS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "Attempts": attempts.measure,
     "Ledger": ledger.measure,
     "Blobs": blobs.measure,
+    "Buckets": buckets.measure,
     "World mounts": mounts.measure,
     "Local runtime": containers.measure,
     "Starting": startup.measure,

@@ -125,21 +125,28 @@ async def _scratch(primitive: str, adapter: str, harness: Harness) -> AsyncItera
 @asynccontextmanager
 async def _artifacts(primitive: str, adapter: str, harness: Harness) -> AsyncIterator[Target]:
     blobs, _, bindings = adapter.partition("-")
-    clock = FakeClock()
+    stores = {
+        "blobs_url": _BLOBS_URL_BY_SCHEME[blobs](harness),
+        "database_url": _database(bindings, harness),
+        "streams_url": "memory:",
+    }
+    async with artifacts_target(harness, stores, FakeClock()) as target:
+        yield target
+
+
+@asynccontextmanager
+async def artifacts_target(
+    harness: Harness, settings: Mapping[str, object], clock: FakeClock | None
+) -> AsyncIterator[Target]:
+    """An artifact store with these settings, beside a ledger."""
     with _address() as url:
-        config = {
-            "home": harness.home,
-            "ledger_url": url,
-            "blobs_url": _BLOBS_URL_BY_SCHEME[blobs](harness),
-            "database_url": _database(bindings, harness),
-            "streams_url": "memory:",
-        }
+        config = {"home": harness.home, "ledger_url": url, **settings}
         units = [
             await ledger.assemble(LedgerConfig.load({"home": harness.home, "database_url": "memory:"})),
             await artifacts.assemble(ArtifactsConfig.load(config), clock=clock),
         ]
         async with _served(units, url, harness) as server:
-            yield await _target(server, primitive, harness.home, clock)
+            yield await _target(server, "artifacts", harness.home, clock)
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """What a bucket was given survives kill -9 of the service and of the store (I-10); no half is ever seen (I-125)."""
 
 import asyncio
+import hashlib
+import io
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -14,8 +16,10 @@ from tests.drills.installation import ROOT
 from tests.servers import AWS_VARIABLES, S3
 from theory.core.cid import Cid
 from theory.core.errors import TheoryError
+from theory.core.presign import BlobPut
 from theory.core.world_path import WorldName, WorldPath
 from theory.sdk.artifacts import ArtifactPut, ArtifactsClient
+from theory.sdk.transfer import Transfer
 from theory.wire.channel import connect
 from theory.wire.home import socket_url
 
@@ -36,8 +40,9 @@ def store() -> Iterator[S3]:
 class Installation:
     """One home and its artifact store, on a bucket; and what was acknowledged."""
 
-    def __init__(self, home: Path, store: S3) -> None:
+    def __init__(self, home: Path, store: S3, *, data_url: str = "http://127.0.0.1:0") -> None:
         self.home = home
+        self._data_url = data_url
         self.bound: dict[WorldPath, Cid] = {}
         self._store = store
         self._tried = 0
@@ -47,7 +52,11 @@ class Installation:
     async def service(self) -> AsyncIterator[tuple[ArtifactsClient, asyncio.subprocess.Process]]:
         """A running service; what is left of it at the end is killed."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
-        chosen = {"THEORY_HOME": str(self.home), "THEORY_ARTIFACTS_BLOBS_URL": self._store.address("drill")}
+        chosen = {
+            "THEORY_HOME": str(self.home),
+            "THEORY_ARTIFACTS_BLOBS_URL": self._store.address("drill"),
+            "THEORY_ARTIFACTS_DATA_URL": self._data_url,
+        }
         with (self.home / "service.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "services.artifacts"),
@@ -95,6 +104,14 @@ class Installation:
         self._enough.clear()
         async with asyncio.timeout(PATIENCE_S):
             await self._enough.wait()
+
+    async def until_named(self, count: int) -> None:
+        """Return once so many blobs have their names."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                if len(self.objects()) >= count:
+                    return
+                await asyncio.sleep(0.02)
 
     async def until_uploading(self) -> None:
         """Return once a part lies in the bucket, or will."""
@@ -186,6 +203,35 @@ async def test_a_store_that_is_killed_in_the_middle_of_an_upload_leaves_nothing_
         assert await client.put_blob(upload.data) == upload.cid
         assert await client.get_blob(upload.cid) == upload.data
         assert await client.get_blob(kept) == b"kept"
+
+
+@pytest.mark.drill
+async def test_uploads_past_a_service_that_is_killed_while_it_takes_them_over_are_whole_or_not_there(
+    tmp_path: Path, store: S3
+) -> None:
+    installation = Installation(tmp_path, store, data_url="store")
+    blobs = [bytes([number]) + bytes(range(256)) * (9 * MIB // 256) for number in range(3)]
+    cids = [Cid.of(each) for each in blobs]
+    async with installation.service() as (client, process):
+        puts = [BlobPut(Cid.of(each), len(each), sha256=hashlib.sha256(each).hexdigest()) for each in blobs]
+        requests = [await client.presign(each) for each in puts]
+        for request, data in zip(requests, blobs, strict=True):
+            await asyncio.to_thread(Transfer().put, request, io.BytesIO(data), resumable=False)
+        taking = asyncio.create_task(client.commit_uploads([each.upload_id for each in requests]))
+        await installation.until_named(1)
+        process.kill()
+        await asyncio.wait([taking])
+        taking.exception()
+
+    async with installation.service() as (client, _):
+        for cid in set(cids) - set(await client.find_missing(cids)):
+            assert Cid.of(await client.get_blob(cid)) == cid
+        for _ in range(2):
+            ended = await client.commit_uploads([each.upload_id for each in requests])
+            assert ended == [(cid, 9 * MIB + 1) for cid in cids]
+        for cid, data in zip(cids, blobs, strict=True):
+            assert await client.get_blob(cid) == data
+    assert len(installation.objects()) == len(blobs)
 
 
 @pytest.mark.drill

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from services.artifacts.adapters.blobs import open_blobs
+from services.artifacts.adapters.blobs.s3 import client as s3_client
 from services.artifacts.adapters.blobs.s3.address import Address
-from services.artifacts.adapters.blobs.s3.client import Bucket, client_of
 from services.artifacts.adapters.blobs.s3.multipart import Multipart
 from services.artifacts.adapters.blobs.s3.sweep import GIVEN_UP, Sweep
 from services.artifacts.assembly import assemble
 from services.artifacts.config import ArtifactsConfig
 from services.artifacts.ports import BlobAdapter
 from tests.integration import leaving
-from tests.servers import AWS_VARIABLES, S3
+from tests.servers import AWS_VARIABLES, S3, Bucket, Minio
 from theory.core.artifact import Artifact
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock, SystemClock
@@ -35,9 +35,9 @@ MIB = 1024 * 1024
 WORLD = WorldName("w")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3]:
-    with pytest.MonkeyPatch.context() as patch, S3() as started:
+@pytest.fixture(scope="module", params=[S3, pytest.param(Minio, marks=pytest.mark.long)])
+def server(request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    with pytest.MonkeyPatch.context() as patch, request.param() as started:
         for name, value in AWS_VARIABLES.items():
             patch.setenv(name, value)
         yield started
@@ -65,17 +65,17 @@ async def served(url: str, home: Path) -> AsyncIterator[ArtifactsClient]:
         yield ArtifactsClient(service.channel())
 
 
-def keys(server: S3, prefix: str) -> dict[str, int]:
+def keys(server: Bucket, prefix: str) -> dict[str, int]:
     pages = server.client().get_paginator("list_objects_v2").paginate(Bucket=server.bucket, Prefix=f"{prefix}/")
     return {each["Key"].removeprefix(f"{prefix}/"): each["Size"] for page in pages for each in page.get("Contents", [])}
 
 
-def uploads(server: S3, prefix: str) -> list[str]:
+def uploads(server: Bucket, prefix: str) -> list[str]:
     found = server.client().list_multipart_uploads(Bucket=server.bucket, Prefix=f"{prefix}/")
     return [each["Key"] for each in found.get("Uploads", [])]
 
 
-async def test_racers_of_two_replicas_for_one_blob_all_succeed_and_make_it_once(server: S3, prefix: str) -> None:
+async def test_racers_of_two_replicas_for_one_blob_all_succeed_and_make_it_once(server: Bucket, prefix: str) -> None:
     bodies = [b"%d" % number * 50 for number in range(ROUNDS)]
     async with opened(server.address(prefix)) as one, opened(server.address(prefix)) as other:
         replicas = [one, other] * (RACERS // 2)
@@ -87,7 +87,7 @@ async def test_racers_of_two_replicas_for_one_blob_all_succeed_and_make_it_once(
     assert len(keys(server, prefix)) == ROUNDS
 
 
-async def test_long_uploads_of_the_same_bytes_by_two_replicas_leave_one_blob(server: S3, prefix: str) -> None:
+async def test_long_uploads_of_the_same_bytes_by_two_replicas_leave_one_blob(server: Bucket, prefix: str) -> None:
     data = bytes(range(256)) * 40_000
     cid = Cid.of(data)
 
@@ -107,7 +107,7 @@ async def test_long_uploads_of_the_same_bytes_by_two_replicas_leave_one_blob(ser
     assert uploads(server, prefix) == []
 
 
-async def test_of_many_writers_of_one_path_exactly_one_wins(server: S3, prefix: str, tmp_path: Path) -> None:
+async def test_of_many_writers_of_one_path_exactly_one_wins(server: Bucket, prefix: str, tmp_path: Path) -> None:
     async with served(server.address(prefix), tmp_path) as client:
 
         async def write(path: WorldPath, body: bytes) -> Artifact | TheoryError:
@@ -145,9 +145,9 @@ async def test_an_outage_is_told_and_ends_with_everything_that_was_acknowledged(
             assert await client.get_blob(await client.put_blob(b"small")) == b"small"
 
 
-async def test_uploads_that_nobody_ended_are_swept_a_day_later(server: S3, prefix: str) -> None:
+async def test_uploads_that_nobody_ended_are_swept_a_day_later(server: Bucket, prefix: str) -> None:
     address = Address.parse(server.address(prefix))
-    bucket = Bucket(await asyncio.to_thread(client_of, address), address, SystemClock())
+    bucket = s3_client.Bucket(await asyncio.to_thread(s3_client.client_of, address), address, SystemClock())
     multipart = Multipart(bucket)
     await bucket.put_new("staging/ended", b"one")
     await bucket.put_new("cas/b3/ab/cd", b"one")
@@ -155,12 +155,15 @@ async def test_uploads_that_nobody_ended_are_swept_a_day_later(server: S3, prefi
         await multipart.send(await multipart.begin(key, checked=True), 1, b"two")
     now = SystemClock().now()
     assert await Sweep(bucket, multipart, FakeClock(now)).once() == 0
-    assert await Sweep(bucket, multipart, FakeClock(now + 2 * GIVEN_UP)).once() == 3
+    swept = await Sweep(bucket, multipart, FakeClock(now + 2 * GIVEN_UP)).once()
+    assert swept == (3 if server.lists_uploads else 1)
     assert (list(keys(server, prefix)), uploads(server, prefix)) == (["cas/b3/ab/cd"], [])
     await bucket.close()
 
 
-async def test_a_blob_that_was_damaged_is_told_and_never_handed_out(server: S3, prefix: str, tmp_path: Path) -> None:
+async def test_a_blob_that_was_damaged_is_told_and_never_handed_out(
+    server: Bucket, prefix: str, tmp_path: Path
+) -> None:
     async with served(server.address(prefix), tmp_path) as client:
         stored = await client.put_blob(b"as it was written")
         [key] = keys(server, prefix)
@@ -170,7 +173,9 @@ async def test_a_blob_that_was_damaged_is_told_and_never_handed_out(server: S3, 
         assert caught.value.reason == "BLOB_CORRUPT"
 
 
-async def test_a_stranger_is_refused_and_told_nothing(server: S3, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stranger_is_refused_and_told_nothing(
+    server: Bucket, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "guessed-by-a-stranger")
     with pytest.raises(NotReady) as caught:
         await open_blobs(server.address(prefix))
@@ -178,14 +183,14 @@ async def test_a_stranger_is_refused_and_told_nothing(server: S3, prefix: str, m
     assert "guessed" not in f"{caught.value.message}{caught.value.metadata}"
 
 
-async def test_a_bucket_that_does_not_exist_is_told_and_not_made(server: S3) -> None:
+async def test_a_bucket_that_does_not_exist_is_told_and_not_made(server: Bucket) -> None:
     with pytest.raises(NotReady) as caught:
         await open_blobs(server.address().replace(f"//{server.bucket}/", "//elsewhere/"))
     assert caught.value.reason == "STORE_MISSING"
     assert [each["Name"] for each in server.client().list_buckets()["Buckets"]] == [server.bucket]
 
 
-async def test_the_log_holds_no_signature(server: S3, prefix: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_holds_no_signature(server: Bucket, prefix: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with opened(server.address(prefix)) as blobs:
         await blobs.put_many([(Cid.of(b"one"), b"one")])

@@ -38,6 +38,9 @@ class Cid:
     def __str__(self) -> str:
         return self.text
 
+    def __hash__(self) -> int:
+        return hash(self.text)  # the one that is generated takes three times as long, and stores hash each CID often
+
 
 class CidHasher:
     """Names bytes that arrive in pieces. Feed it pieces of 256 KiB: smaller ones are slower, larger ones no faster."""

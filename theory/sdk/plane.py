@@ -19,13 +19,15 @@ from theory.core.errors import Corrupt, TheoryError
 from theory.core.presign import MAX_PRESIGNED, ArtifactGet, BlobGet, BlobPut, PresignedRequest, PresignItem
 from theory.sdk.rpc import answers, fitting, unwrapped
 from theory.sdk.transfer import PIECE_BYTES, Progress, Transfer, Unreachable, expired
-from theory.wire.channel import call
+from theory.wire.channel import TIMEOUT_S, call
 
 _T = TypeVar("_T")
 
 _THREADS = 4
 _ASKED = 3
 """How many requests one blob may use up: each holds as long as the service's default."""
+_VERIFIED_BYTES_PER_S = 16 * 1024 * 1024
+"""How fast a commit is at the least."""
 _AWAY_S = 60.0
 """For how long bytes go over gRPC after the data plane did not answer."""
 
@@ -36,6 +38,8 @@ class DataPlane:
 
     resumable: bool
     sha256_required: bool
+    max_upload_bytes: int = 0
+    """The largest upload; 0 where it is as large as a blob may be."""
 
 
 class PlaneClient:
@@ -63,18 +67,22 @@ class PlaneClient:
             found += answers(response.results, lambda result: _request_from_proto(result.request))
         return found
 
-    async def commit_many(self, upload_ids: Sequence[str]) -> list[tuple[Cid, int] | TheoryError]:
-        """End uploads: CID and length of each, in order."""
+    async def commit_many(
+        self, upload_ids: Sequence[str], *, timeout_s: float = TIMEOUT_S
+    ) -> list[tuple[Cid, int] | TheoryError]:
+        """End uploads: CID and length of each, in order. Asking again after a `TimeoutError` is harmless."""
         ended: list[tuple[Cid, int] | TheoryError] = []
         for batch in fitting(upload_ids, max_items=MAX_PRESIGNED):
-            response = await call(self._stub.CommitUploads, pb.CommitUploadsRequest(upload_ids=batch))
+            response = await call(
+                self._stub.CommitUploads, pb.CommitUploadsRequest(upload_ids=batch), timeout_s=timeout_s
+            )
             ended += answers(response.results, lambda result: (Cid.parse(result.cid), result.size_bytes))
         return ended
 
     async def upload(self, put: BlobPut, file: BinaryIO, progress: Progress | None) -> bool:
         """Send what `file` holds from its position on; False where that has to go over gRPC, from the same position."""
         plane = await self._reachable()
-        if plane is None:
+        if plane is None or 0 < plane.max_upload_bytes < put.size_bytes:
             return False
         start = file.tell()
         if plane.sha256_required:
@@ -84,7 +92,9 @@ class PlaneClient:
         async def send(request: PresignedRequest, transfer: Transfer) -> None:
             await asyncio.to_thread(file.seek, start)
             await self._run(transfer, functools.partial(transfer.put, request, file, resumable=plane.resumable))
-            ((cid, _),) = unwrapped(await self.commit_many([request.upload_id]))
+            # A store that knows no CIDs has the service read all of the bytes first.
+            timeout_s = TIMEOUT_S + put.size_bytes / _VERIFIED_BYTES_PER_S
+            ((cid, _),) = unwrapped(await self.commit_many([request.upload_id], timeout_s=timeout_s))
             if cid != put.cid:
                 raise Corrupt("BLOB_CORRUPT", "the store took other bytes than were sent", cid=put.cid.text)
 
@@ -154,7 +164,7 @@ def data_plane_of(capabilities: pb.GetCapabilitiesResponse) -> DataPlane | None:
     if not capabilities.HasField("data_plane"):
         return None
     plane = capabilities.data_plane
-    return DataPlane(plane.resumable, plane.sha256_required)
+    return DataPlane(plane.resumable, plane.sha256_required, plane.max_upload_bytes)
 
 
 def _on_loop(progress: Progress | None) -> Progress | None:

@@ -268,6 +268,8 @@ def _problem(response: http.client.HTTPResponse) -> Exception:
         said = parse_object(response.read(_PROBLEM_BYTES))
         reason, message = said["reason"], said["message"]
     except (OSError, http.client.HTTPException, TheoryError, KeyError):
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:  # by which a store of others asks to try again
+            return _Broken(f"the data plane answered {status}")
         return _foreign(status)
     if not isinstance(reason, str) or not isinstance(message, str):
         return _foreign(status)

@@ -86,6 +86,10 @@ class Presigning:
 
     async def _presign_put(self, put: BlobPut, lifetime: timedelta) -> PresignedRequest:
         self._blobs.refuse_large(put.size_bytes)
+        most = self._presigner.max_upload_bytes
+        if most is not None and put.size_bytes > most:
+            message = f"an upload by a request has at most {most} bytes here: use UploadBlob"
+            raise Invalid("BLOB_TOO_LARGE", message, max_bytes=str(most))
         if self._presigner.sha256_required and not put.sha256:
             raise Invalid("FIELD_INVALID", "this store needs the SHA-256 of an upload", field="sha256")
         expire_time = self._clock.now() + lifetime

@@ -8,6 +8,7 @@ from theory.core.errors import Invalid, NotReady
 from theory.wire.address import Address, is_loopback
 
 OFF = "off"
+STORE = "store"
 _BACKLOG = 128
 
 
@@ -20,16 +21,16 @@ class PlaneAddress:
 
     @classmethod
     def parse(cls, url: str, public_url: str | None) -> "PlaneAddress | None":
-        """What the two settings say; None where there is to be no data plane.
+        """What the two settings say; None where this service is to have no data plane.
 
         Signed URLs and bytes cross no network in the clear: it listens on loopback, unless clients reach it by an
         `https` URL, so through a proxy. `Invalid` (`CONFIG_INVALID`, `URL_INVALID`) otherwise.
         """
-        if url == OFF:
+        if url in (OFF, STORE):
             return None
         listens = Address.parse(url, scheme="http")
         if listens.path is not None:
-            raise _wrong("THEORY_ARTIFACTS_DATA_URL is http://host:port, or off")
+            raise _wrong("THEORY_ARTIFACTS_DATA_URL is http://host:port, store, or off")
         if public_url is not None:
             _require_safe(public_url)
         elif not is_loopback(listens.host):
@@ -54,6 +55,19 @@ class PlaneAddress:
             raise NotReady("ADDRESS_TAKEN", message, url=self.listens.url) from error
         named = f"[{host}]" if ":" in host else host
         return bound, self.public_url or f"http://{named}:{bound.getsockname()[1]}"
+
+
+def store_endpoint(public_url: str | None) -> str | None:
+    """Where clients reach the store that signs; None where that is where this service does.
+
+    Without a path: a store would take it for a part of the name. `Invalid` (`CONFIG_INVALID`).
+    """
+    if public_url is None:
+        return None
+    _require_safe(public_url)
+    if urlsplit(public_url).path.strip("/"):
+        raise _wrong("with THEORY_ARTIFACTS_DATA_URL=store THEORY_ARTIFACTS_DATA_PUBLIC_URL is https://host[:port]")
+    return public_url.rstrip("/")
 
 
 def _require_safe(url: str) -> None:

@@ -21,6 +21,7 @@ class LocalPresigner:
 
     sha256_required = False
     resumable = True
+    max_upload_bytes = None
 
     def __init__(self, key: GrantKey, base_url: str) -> None:
         self._key = key

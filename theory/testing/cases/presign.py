@@ -90,7 +90,7 @@ async def a_range_is_read_by_http(target: Target) -> None:
 
 @case("DATA_PLANE")
 async def a_request_is_good_for_what_was_signed_alone(target: Target) -> None:
-    """Another method, path, expiry, type or signature is refused, and reads or stores nothing (I-119)."""
+    """Another method, path, expiry, type or signature is refused, and reads or stores nothing (I-119, I-150)."""
     client, data = ArtifactsClient(target.channel()), target.fresh("blob").encode()
     get = await client.presign(BlobGet(await client.put_blob(data)))
     other = target.fresh("other").encode()
@@ -100,10 +100,16 @@ async def a_request_is_good_for_what_was_signed_alone(target: Target) -> None:
             answer = await _ask(request, url=bent, body=other if request is put else None)
             assert answer.status >= 400, bent
             assert data not in answer.body
+        for method in {"GET", "PUT", "POST", "DELETE"} - {request.method}:
+            body = other if method in ("PUT", "POST") else None
+            answer = await _ask(request, method=method, body=body, bare=body is None)
+            assert answer.status >= 400, method
+            assert data not in answer.body
     elsewhere = await client.presign(_put_of(other + b"!"))
     query = urlsplit(elsewhere.url).query
     answer = await _ask(put, url=urlunsplit(urlsplit(put.url)._replace(query=query)), body=other)
     assert answer.status >= 400
+    assert (await _ask(get)).body == data
     assert await client.find_missing([Cid.of(other)]) == [Cid.of(other)]
 
 
@@ -189,7 +195,8 @@ async def a_request_expires(target: Target) -> None:
 async def requests_live_for_an_hour_at_most(target: Target) -> None:
     """More than 3,600 seconds, or less than none, are `Invalid TTL_INVALID`; 0 is 900 (I-89)."""
     stub = ArtifactsServiceStub(target.channel())
-    item = pb.PresignBlobsRequest.Item(put=pb.PresignBlobsRequest.Put(cid=Cid.of(b"x").text, size_bytes=1))
+    wanted = pb.PresignBlobsRequest.Put(cid=Cid.of(b"x").text, size_bytes=1, sha256=hashlib.sha256(b"x").hexdigest())
+    item = pb.PresignBlobsRequest.Item(put=wanted)
     for ttl_s in (-1, 3601, (1 << 31) - 1):
         asked = call(stub.PresignBlobs, pb.PresignBlobsRequest(items=[item], ttl_s=ttl_s))
         await refusal(asked, Invalid, "TTL_INVALID")

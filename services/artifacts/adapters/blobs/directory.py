@@ -25,6 +25,7 @@ _STAGING = "staging"
 QUARANTINE = "quarantine"
 """The folder of damaged blobs, called by their digits."""
 _DIGITS = re.compile(r"[0-9a-f]{64}").fullmatch
+_LOOK = bytes(64 * 1024)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
@@ -65,6 +66,7 @@ class BlobDirectory:
     def __init__(self, root: Path) -> None:
         """Open `root`, made where missing; `NotReady` (`HOME_LOCKED`) where another process has it open."""
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = root
         self._root = os.open(root, _DIRECTORY)
         self._proc = -1
         try:
@@ -83,6 +85,23 @@ class BlobDirectory:
             raise
         # Names that are there and may not be on the disk: nobody may rely on them.
         self._unsynced: set[str] = set()
+
+    def look(self) -> None:
+        """Return where the directory still stands at its path, and takes bytes.
+
+        `NotReady` (`STORE_MISSING`) where it was removed, or another one lies there, such as an empty mount point.
+        """
+        try:
+            stands = os.path.samestat(self._path.stat(), os.fstat(self._root))
+        except FileNotFoundError:
+            stands = False
+        if not stands:
+            raise NotReady("STORE_MISSING", "the directory of the blobs is gone from its path")
+        draft = self.draft()
+        try:
+            draft.write(_LOOK)  # what a full disk, a quota or a read-only mount refuses; gone before it is synced
+        finally:
+            self.discard(draft)
 
     def size_of(self, cid: Cid) -> int | None:
         """The length of a blob that is there for good; None for any other."""

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from services.artifacts.adapters.blobs.directory import BlobDirectory, Draft, translated
-from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, StoredBlob, Unread
+from services.artifacts.ports import BlobAdapter, BlobReader, Presigner, StagedBlob, StoredBlob, Unread
 from theory.core.cid import Cid
 from theory.core.errors import Invalid, TheoryError, Unavailable, shown
 
@@ -57,6 +57,12 @@ class FilesystemBlobs:
             return {cid: size for cid in cids if (size := self._directory.size_of(cid)) is not None}
         except OSError as error:
             raise translated(error) from error
+
+    async def ready(self) -> None:
+        await _run(self._reads, self._directory.look)
+
+    async def presigner(self, public_url: str | None) -> Presigner | None:
+        return None
 
     async def recall(self, cids: Collection[Cid]) -> None:
         """`sizes` always answers."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from services.artifacts.ports import BlobAdapter, BlobReader, StagedBlob, StoredBlob, Unread
+from services.artifacts.ports import BlobAdapter, BlobReader, Presigner, StagedBlob, StoredBlob, Unread
 from theory.core.cid import Cid
 from theory.core.clock import Clock, SystemClock
 from theory.core.errors import TheoryError
@@ -33,6 +33,12 @@ class MemoryBlobs:
 
     def sizes(self, cids: Collection[Cid]) -> Mapping[Cid, int]:
         return {cid: len(data) for cid in cids if (data := self.data_by_cid.get(cid)) is not None}
+
+    async def ready(self) -> None:
+        """As long as the process lives."""
+
+    async def presigner(self, public_url: str | None) -> Presigner | None:
+        return None
 
     async def recall(self, cids: Collection[Cid]) -> None:
         """`sizes` always answers."""
@@ -92,16 +98,16 @@ class MemoryBlobs:
 class _Staged:
     def __init__(self, blobs: MemoryBlobs) -> None:
         self._blobs = blobs
-        self._data = bytearray()
+        self._chunks: list[bytes] = []
 
     async def write(self, chunk: bytes) -> None:
-        self._data += chunk
+        self._chunks.append(chunk)
 
     async def commit(self, cid: Cid) -> None:
-        await self._blobs.put_many([(cid, bytes(self._data))])
+        await self._blobs.put_many([(cid, b"".join(self._chunks))])
 
     async def discard(self) -> None:
-        self._data.clear()
+        self._chunks.clear()
 
 
 class _Reader:

@@ -135,3 +135,15 @@ def test_a_service_that_names_no_data_plane_has_none() -> None:
     assert data_plane_of(pb.GetCapabilitiesResponse()) is None
     named = pb.GetCapabilitiesResponse(data_plane=pb.GetCapabilitiesResponse.DataPlane(resumable=True))
     assert data_plane_of(named) == DataPlane(resumable=True, sha256_required=False)
+    named.data_plane.max_upload_bytes = 5
+    assert data_plane_of(named) == DataPlane(resumable=True, sha256_required=False, max_upload_bytes=5)
+
+
+async def test_what_is_too_large_for_one_request_takes_the_other_way(
+    plane: PlaneClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plane, "_asked", True)
+    for most, went in ((len(DATA) - 1, False), (len(DATA), True)):
+        offered = DataPlane(resumable=True, sha256_required=False, max_upload_bytes=most)
+        monkeypatch.setattr(plane, "_offered", offered)
+        assert await plane.upload(put_of(DATA), io.BytesIO(DATA), None) is went

@@ -44,6 +44,7 @@ class Bucket:
 
     def __init__(self, raw: "S3Client", address: Address, clock: Clock) -> None:
         self.raw = raw
+        self.address = address
         self.name = address.bucket
         self.prefix = address.prefix
         self._clock = clock
@@ -56,18 +57,21 @@ class Bucket:
 
     async def ready(self) -> None:
         """Return where the bucket is there and lets us in."""
+        await self.read(self._look)
 
-        def look() -> None:
-            try:
-                self.raw.head_bucket(Bucket=self.name)
-            except ClientError as error:
-                if refused(error, HTTPStatus.NOT_FOUND):
-                    raise missing() from error
-                if refused(error, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.BAD_REQUEST):
-                    raise unfit("it does not answer for this bucket; its region may be another") from error
-                raise
+    async def answers(self) -> None:
+        """As `ready`, asked once: for those who ask again by themselves."""
+        await self._reads.once(self._look)
 
-        await self.read(look)
+    def _look(self) -> None:
+        try:
+            self.raw.head_bucket(Bucket=self.name)
+        except ClientError as error:
+            if refused(error, HTTPStatus.NOT_FOUND):
+                raise missing() from error
+            if refused(error, HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.BAD_REQUEST):
+                raise unfit("it does not answer for this bucket; its region may be another") from error
+            raise
 
     async def size_of(self, key: str) -> int | None:
         """The length of an object; None where there is none."""
@@ -136,6 +140,12 @@ class Bucket:
 
         return await self.write(put)
 
+    async def empty(self, key: str) -> None:
+        """Put an object without bytes under a name, whatever is there."""
+        await self.write(
+            lambda: self.raw.put_object(Bucket=self.name, Key=self.full(key), Body=b"", ContentType=_BINARY)
+        )
+
     async def delete(self, key: str) -> None:
         """Remove an object. Harmless where there is none."""
         await self.write(lambda: self.raw.delete_object(Bucket=self.name, Key=self.full(key)))
@@ -188,20 +198,27 @@ class Bucket:
 
 
 class _Lane:
-    """Threads, and as many requests with all their tries: a store that is away is not asked by all at once."""
+    """Threads, and two requests with all their tries for each: a store that is away is not asked by all at once.
+
+    The second one waits beside its thread, which would otherwise wait for the event loop to find it work.
+    """
 
     def __init__(self, name: str) -> None:
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
-        self.slots = asyncio.Semaphore(_THREADS)
+        self.slots = asyncio.Semaphore(2 * _THREADS)
 
     async def once(self, work: Callable[[], T]) -> T:
         with translated():
             return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
 
-def client_of(address: Address) -> "S3Client":
+def session_of(address: Address) -> boto3.session.Session:
+    """What finds credentials where AWS's own tools do, and renews them."""
+    return boto3.session.Session(region_name=address.region)
+
+
+def client_of(address: Address, session: boto3.session.Session | None = None) -> "S3Client":
     """A client that asks once: after a lost answer, its own second try would find our first one in its way."""
-    session = boto3.session.Session(region_name=address.region)
     config = Config(
         signature_version="s3v4",  # with the older one conditions are not a part of what is signed
         s3={"addressing_style": "path"},
@@ -213,7 +230,7 @@ def client_of(address: Address) -> "S3Client":
         response_checksum_validation="when_required",  # what is read is verified against its CID
         user_agent_extra="theory",
     )
-    return session.client("s3", endpoint_url=address.endpoint, config=config)
+    return (session or session_of(address)).client("s3", endpoint_url=address.endpoint, config=config)
 
 
 def sha256_of(data: bytes) -> str:

@@ -3,17 +3,22 @@
 import asyncio
 import re
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
+from services.artifacts.adapters.blobs.s3.address import Address
 from services.artifacts.adapters.blobs.s3.client import Bucket
 from services.artifacts.adapters.blobs.s3.flights import Flights, Outcome
 from services.artifacts.adapters.blobs.s3.known import LASTING_S, KnownSizes
 from services.artifacts.adapters.blobs.s3.multipart import Multipart
+from services.artifacts.adapters.blobs.s3.presigner import S3Presigner
 from services.artifacts.adapters.blobs.s3.promotion import promote
 from services.artifacts.adapters.blobs.s3.reader import Reader
+from services.artifacts.adapters.blobs.s3.signed_probe import probe_signed
+from services.artifacts.adapters.blobs.s3.signing import Signing, open_signing
 from services.artifacts.adapters.blobs.s3.staging import STAGING, Staged
 from services.artifacts.adapters.blobs.s3.sweep import Sweep
-from services.artifacts.ports import BlobReader, StagedBlob, StoredBlob, Unread
+from services.artifacts.ports import BlobReader, Presigner, StagedBlob, StoredBlob, Unread
 from services.drivers.background import Background
 from theory.core.cid import Cid
 from theory.core.clock import Clock
@@ -48,10 +53,27 @@ class S3Blobs:
     def __init__(self, bucket: Bucket, *, clock: Clock, ids: IdSource) -> None:
         self._bucket = bucket
         self._multipart = Multipart(bucket)
+        self._clock = clock
         self._ids = ids
+        self._signings: list[Signing] = []
         self._known = KnownSizes(clock)
         self._flights = Flights()
         self._sweep = Background("blob-sweep", Sweep(bucket, self._multipart, clock).run)
+
+    async def ready(self) -> None:
+        await self._bucket.answers()
+
+    async def presigner(self, public_url: str | None) -> Presigner | None:
+        address = self._bucket.address
+        here = await self._signing(address)
+        await probe_signed(self._bucket, here, self._clock, self._ids)
+        there = here if public_url is None else await self._signing(replace(address, endpoint=public_url))
+        return S3Presigner(self._bucket, there, self._flights, key_of=_key_of, put=self._put, promote=self._promote)
+
+    async def _signing(self, address: Address) -> Signing:
+        signing = await asyncio.to_thread(open_signing, self._bucket, address, self._clock)
+        self._signings.append(signing)
+        return signing
 
     def start(self) -> None:
         """Begin to remove what uploads left that never ended."""
@@ -129,6 +151,8 @@ class S3Blobs:
     async def close(self) -> None:
         await self._sweep.close()
         await self._flights.close()
+        for each in self._signings:
+            each.close()
         await self._bucket.close()
 
     async def _put(self, cid: Cid, data: bytes) -> Outcome:

@@ -30,6 +30,7 @@ class Bucket:
 
     sha256_required = True
     resumable = False
+    max_upload_bytes = 90
 
     def __init__(self, blobs: MemoryBlobs) -> None:
         self._blobs = blobs
@@ -100,6 +101,7 @@ async def test_each_item_has_its_own_answer(presigning: Presigning) -> None:
         BlobGet(TWO),
         ArtifactGet(W, WorldPath("/artifacts/b")),
         BlobPut(TWO, 101, sha256="0" * 64),
+        BlobPut(TWO, 91, sha256="0" * 64),
         BlobPut(TWO, 3),
         BlobGet(ONE),
     )
@@ -109,10 +111,13 @@ async def test_each_item_has_its_own_answer(presigning: Presigning) -> None:
         "BLOB_UNKNOWN",
         "ARTIFACT_UNKNOWN",
         "BLOB_TOO_LARGE",
+        "BLOB_TOO_LARGE",
         "FIELD_INVALID",
         "",
     ]
     assert answers[0] is before
+    limits = [each.metadata.get("max_bytes") for each in answers[3:5] if isinstance(each, TheoryError)]
+    assert limits == ["100", "90"]
 
 
 async def test_an_upload_is_collected_when_it_is_committed(presigning: Presigning, bucket: Bucket) -> None:

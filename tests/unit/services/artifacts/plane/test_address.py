@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.artifacts.plane.address import PlaneAddress
+from services.artifacts.plane.address import PlaneAddress, store_endpoint
 from theory.core.errors import Invalid, NotReady
 
 
@@ -26,6 +26,32 @@ def test_loopback_or_behind_https_is_allowed(url: str, public_url: str | None) -
 
 def test_off_is_none() -> None:
     assert PlaneAddress.parse("off", None) is None
+
+
+def test_where_the_store_signs_nobody_listens() -> None:
+    assert PlaneAddress.parse("store", "https://store.example") is None
+
+
+@pytest.mark.parametrize(
+    ("public_url", "endpoint"),
+    [
+        (None, None),
+        ("https://store.example", "https://store.example"),
+        ("https://store.example:9000/", "https://store.example:9000"),
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+    ],
+)
+def test_clients_may_know_the_store_by_another_name(public_url: str | None, endpoint: str | None) -> None:
+    assert store_endpoint(public_url) == endpoint
+
+
+@pytest.mark.parametrize(
+    "public_url", ["http://store.example", "https://store.example/path", "https://a@store.example", "s3://b", ""]
+)
+def test_a_name_that_cannot_be_signed_for_is_refused(public_url: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        store_endpoint(public_url)
+    assert refused.value.reason == "CONFIG_INVALID"
 
 
 @pytest.mark.parametrize(

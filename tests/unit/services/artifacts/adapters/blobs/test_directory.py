@@ -175,3 +175,29 @@ def test_a_blob_in_quarantine_is_kept_and_is_not_there(blobs: BlobDirectory, tmp
     assert blobs.scan("", 9) == []
     (kept,) = tmp_path.rglob(f"quarantine/{Cid.of(b'one').hex}")
     assert kept.read_bytes() == b"one"
+
+
+def test_a_look_finds_it_in_order_and_leaves_nothing(blobs: BlobDirectory, tmp_path: Path) -> None:
+    blobs.look()
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("instead", [False, True])
+def test_a_directory_that_is_gone_from_its_path_is_told(blobs: BlobDirectory, tmp_path: Path, *, instead: bool) -> None:
+    (tmp_path / "blobs").rename(tmp_path / "elsewhere")
+    if instead:  # such as a mount point whose disk is away
+        (tmp_path / "blobs").mkdir()
+    with pytest.raises(NotReady) as refused:
+        blobs.look()
+    assert refused.value.reason == "STORE_MISSING"
+    assert str(tmp_path) not in refused.value.message
+
+
+def test_a_disk_that_takes_no_byte_is_told(blobs: BlobDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="full") as refused:
+        blobs.look()
+    assert translated(refused.value).reason == "DISK_FULL"

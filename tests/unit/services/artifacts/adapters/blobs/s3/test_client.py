@@ -119,6 +119,21 @@ async def test_a_bucket_that_is_elsewhere_is_told_as_unfit(
         await bucket.ready()
 
 
+async def test_who_looks_again_and_again_asks_once(bucket: Bucket, fake: FakeS3) -> None:
+    await bucket.answers()
+    fake.refuse("HEAD", 503, "SlowDown")
+    with pytest.raises(Unavailable):
+        await bucket.answers()
+    assert fake.requests == ["HEAD ", "HEAD "]
+
+
+async def test_a_name_is_emptied_whatever_it_held(bucket: Bucket, fake: FakeS3) -> None:
+    await bucket.put_new("k", b"one")
+    for _ in range(2):
+        await bucket.empty("k")
+        assert fake.objects["p/k"].data == b""
+
+
 async def test_a_bucket_that_asks_for_patience_or_denies_is_told_as_any_other(bucket: Bucket, fake: FakeS3) -> None:
     fake.refuse("HEAD", 503, "SlowDown", times=2)
     await bucket.ready()

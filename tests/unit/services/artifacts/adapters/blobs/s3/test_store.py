@@ -10,7 +10,7 @@ from services.artifacts.ports import Unread
 from tests.fakes.s3 import FakeS3, Object
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
-from theory.core.errors import Corrupt, Exhausted, NotReady, TheoryError, Unavailable
+from theory.core.errors import Corrupt, Exhausted, NotReady, TheoryError, Unavailable, Unsupported
 
 ONE, TWO = Cid.of(b"one"), Cid.of(b"two")
 LARGE = bytes(100_000)
@@ -190,3 +190,24 @@ async def test_a_blob_in_quarantine_is_kept_and_is_not_there(blobs: S3Blobs, fak
         await blobs.quarantine(ONE)
     assert await blobs.missing([ONE]) == {ONE}
     assert {key: each.data for key, each in fake.objects.items()} == {f"p/quarantine/{ONE.hex}": data}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [(404, "NoSuchBucket", "STORE_MISSING"), (403, "AccessDenied", "STORE_DENIED"), (503, "", "STORE_UNREACHABLE")],
+)
+async def test_it_is_ready_while_the_bucket_lets_it_in(
+    blobs: S3Blobs, fake: FakeS3, status: int, code: str, reason: str
+) -> None:
+    await blobs.ready()
+    fake.refuse("HEAD", status, code or "SlowDown")
+    with pytest.raises(TheoryError) as refused:
+        await blobs.ready()
+    assert refused.value.reason == reason
+    await blobs.ready()
+
+
+async def test_a_store_that_checks_no_signature_signs_for_nobody(blobs: S3Blobs) -> None:
+    with pytest.raises(Unsupported) as refused:
+        await blobs.presigner(None)
+    assert refused.value.reason == "STORE_UNFIT"
