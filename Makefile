@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
+# Tests start hundreds of processes: whatever the shell says, none of them compiles again what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 # ---- Set up
 
 .PHONY: help setup emulators lock stubs clean check fmt docs test-quick test test-all conformance chaos fuzz bench run image
