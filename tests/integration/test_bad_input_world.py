@@ -5,8 +5,8 @@ import dataclasses
 import fcntl
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from services.executor.adapters.places import mount
 from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
 from services.executor.ports import Runtime
 from tests import backends
+from tests.disks import MIB, ballast, small_disk
 from tests.documents import asks, plan, predicate, step, tool
 from tests.embedded import Embedded, embedded
 from tests.integration.aftermath import check_all_is_well, check_nothing_is_left, records
@@ -34,8 +35,6 @@ from theory.sdk.verify import verify_all, verify_plan
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
-MIB = 1024 * 1024
-
 
 SOURCES: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "bad/nowhere@1": ({"image": {"build": {"context": "nowhere"}}}, "there is no folder nowhere below the build root"),
@@ -274,42 +273,17 @@ async def test_a_path_that_is_taken_fails_whoever_comes_second(house: Embedded, 
 # A full disk.
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A home on a file system that is soon full."""
-    backends.require("a small disk", None if mount.permitted(tmp_path) else "this user may not mount")
-    home = tmp_path / "home"
-    home.mkdir()
-    mount.memory(home, size_bytes=32 * MIB, inodes=10_000, mode=0o700, owner=os.getuid())
-    yield home
-    mount.unmount_below(home.resolve())
-
-
-@contextmanager
-def _ballast(home: Path, *, free: int = 0) -> Iterator[None]:
-    """Inside this block the disk is full, but for so many bytes."""
-    ballast = home / "ballast"
-    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT)
-    try:
-        for size in (MIB, 4096, 1):
-            with suppress(OSError):
-                while True:
-                    os.write(descriptor, b"x" * size)
-        os.ftruncate(descriptor, os.fstat(descriptor).st_size - free)
-        yield
-    finally:
-        os.close(descriptor)
-        ballast.unlink()
-
-
-async def test_a_full_disk_refuses_fails_waits_and_heals(small_disk: Path, tmp_path: Path) -> None:
+async def test_a_full_disk_refuses_fails_waits_and_heals(tmp_path: Path) -> None:
     """One installation through all of it: what it held before is intact, and it works once there is room again."""
     specs = [tool(), tool("test/paid@1", admission=[asks(1000)])]
-    async with embedded(small_disk, memory=False, publish=specs) as theory, command_line(small_disk, tmp_path) as run:
+    async with AsyncExitStack() as stack:
+        disk = stack.enter_context(small_disk(tmp_path / "home", size_bytes=32 * MIB))
+        theory = await stack.enter_async_context(embedded(disk, memory=False, publish=specs))
+        run = await stack.enter_async_context(command_line(disk, tmp_path))
         await check_all_is_well(theory)
         before = await records(theory)
 
-        with _ballast(small_disk):
+        with ballast(disk):
             ended = await run.run(_text(plan(step())))
             assert (ended.code, ended.out) == (3, "")
             assert ended.err.splitlines()[0] == "error: the disk of the store is full"
@@ -320,7 +294,7 @@ async def test_a_full_disk_refuses_fails_waits_and_heals(small_disk: Path, tmp_p
         assert await records(theory) == before
         await check_all_is_well(theory)
 
-        with _ballast(small_disk, free=3 * MIB):
+        with ballast(disk, free=3 * MIB):
             theory.runtime.scripts["step"] = Act(files={"/artifacts/outputs/step/x": os.urandom(8 * MIB)})
             ran = await theory.run_plan(plan(step(), step("other")))
             assert ran.states == {"step": "failed", "other": "succeeded"}
@@ -333,7 +307,7 @@ async def test_a_full_disk_refuses_fails_waits_and_heals(small_disk: Path, tmp_p
         theory.runtime.scripts["held"] = Act(hold=hold)
         submitted = await theory.submit(plan(step("held", processor="test/paid@1"), step("next", "held")))
         await theory.until(submitted.plan_id, "held", "running")
-        with _ballast(small_disk):
+        with ballast(disk):
             hold.set()
             await until(lambda: theory.faults.calls.count("ledger.settle") > 1)
             assert (await theory.theory.executor.get_plan(submitted.plan_id)).state.value == "running"
