@@ -42,7 +42,7 @@ class FailingDisk:
         self._left = number
 
     def __getattr__(self, name: str) -> Any:
-        real = _nothing if name in _SYNCS else getattr(os, name)
+        real: Callable[..., Any] = _nothing if name in _SYNCS else getattr(os, name)
         if name not in self.WRITING:
             return real
 
