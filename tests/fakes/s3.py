@@ -240,10 +240,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._key and self.command == "GET":
             found = [
                 _xml("Contents", Key=key, LastModified=_stamp(each.time), Size=str(len(each.data)))
-                for key, each in store.objects.items()
-                if key.startswith(self._asked["prefix"])
+                for key, each in sorted(store.objects.items())
+                if key.startswith(self._asked["prefix"]) and key > self._asked.get("start-after", "")
             ]
-            return _listing("ListBucketResult", found)
+            return _listing("ListBucketResult", found[:PAGE])
         if not self._key:
             return HTTPStatus.OK, {}, b""
         data = store.object(self._key)
@@ -284,6 +284,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _xml(name: str, **values: str) -> str:
     return f"<{name}>{''.join(f'<{key}>{value}</{key}>' for key, value in values.items())}</{name}>"
+
+
+PAGE = 1_000
+"""The most objects of one answer; nobody here asks for the next one by its token."""
 
 
 def _listing(name: str, found: Sequence[str]) -> tuple[int, dict[str, str], bytes]:
