@@ -3,9 +3,10 @@
 import asyncio
 import dataclasses
 import fcntl
+import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -428,19 +429,36 @@ UNFIT: Mapping[str, tuple[Mapping[str, str], Callable[[Path], None], str]] = {
 _SEALED = "Read-only file system" if os.geteuid() == 0 else "Permission denied"
 
 
+def _environment(**variables: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
+    return {**kept, **variables}
+
+
 async def _ended(home: Path, **variables: str) -> tuple[int, str]:
     """Exit code and words of services that cannot start."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
+    code, said = await _run("services", _environment(THEORY_HOME=str(home), **variables))
+    return code, said
+
+
+async def _ended_many(starts: Sequence[Mapping[str, str]]) -> list[tuple[int, str]]:
+    """As `_ended`, one start after the other in one process: most of the time of a start is that of Python."""
+    code, said = await _run("tests.integration.unfit", _environment(), "\n".join(map(json.dumps, starts)))
+    assert code == 0, said
+    return [(code, words) for code, words in map(json.loads, said.splitlines())]
+
+
+async def _run(module: str, environment: Mapping[str, str], given: str = "") -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services"),
+        *(sys.executable, "-m", module),
         cwd=ROOT,
-        env={**kept, "THEORY_HOME": str(home), **variables},
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with asyncio.timeout(60):
-            said, _ = await process.communicate()
+            said, _ = await process.communicate(given.encode())
     finally:
         if process.returncode is None:
             process.kill()
@@ -451,17 +469,12 @@ async def _ended(home: Path, **variables: str) -> tuple[int, str]:
 
 async def test_services_that_cannot_start_say_why_in_one_line(tmp_path: Path) -> None:
     homes = {name: tmp_path / str(at) for at, name in enumerate(UNFIT)}
-    at_once = asyncio.Semaphore(2)
-
-    async def start(name: str) -> tuple[int, str]:
-        variables, prepare, _ = UNFIT[name]
+    for name, (_, prepare, _) in UNFIT.items():
         homes[name].mkdir()
         prepare(homes[name])
-        async with at_once:
-            return await _ended(homes[name], **variables)
-
+    starts = [{"THEORY_HOME": str(homes[name]), **variables} for name, (variables, _, _) in UNFIT.items()]
     try:
-        said = dict(zip(UNFIT, await asyncio.gather(*map(start, UNFIT)), strict=True))
+        said = dict(zip(UNFIT, await _ended_many(starts), strict=True))
     finally:
         mount.unmount_below(tmp_path.resolve())
     assert said == {
@@ -471,6 +484,13 @@ async def test_services_that_cannot_start_say_why_in_one_line(tmp_path: Path) ->
     assert "hunter2" not in "".join(words for _, words in said.values())
     assert (homes["a socket that is a file"] / "theory.sock").read_text() == "precious"
     assert homes["a home that is a file"].read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["two wrong values", "a store that is none"])
+async def test_they_end_with_one_as_processes_of_their_own(name: str, tmp_path: Path) -> None:
+    variables, prepare, sentence = UNFIT[name]
+    prepare(tmp_path)
+    assert await _ended(tmp_path, **variables) == (1, f"error: {sentence}\n")
 
 
 async def test_a_home_that_is_served_already_is_left_to_who_serves_it(tmp_path: Path) -> None:
