@@ -30,7 +30,8 @@ def ballast(disk: Path, *, free: int = 0) -> Iterator[None]:
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         there = os.statvfs(disk)
-        os.posix_fallocate(descriptor, 0, max(1, there.f_bavail * there.f_frsize))
+        with suppress(OSError):  # others write, too
+            os.posix_fallocate(descriptor, 0, max(1, there.f_bavail * there.f_frsize))
         for size in (4096, 1):
             with suppress(OSError):
                 while True:
