@@ -1,4 +1,4 @@
-"""A disk with room for a part of a write: of each item a service keeps all or nothing, and later takes it (I-127).
+"""A disk with room for a part of a write: of each item a service keeps all or nothing, and later takes it (I-153).
 
 A write is tried with no room at all, with room for one page, for two, ... until it fits; every write on its way has
 then been the one that failed.

@@ -1,4 +1,4 @@
-"""A disk that is full at any system call of a put: nothing half is there, and the next try succeeds (I-127).
+"""A disk that is full at any system call of a put: nothing half is there, and the next try succeeds (I-153).
 
 The N-th call fails, for N = 1, 2, ... until a whole put needs fewer: each call has then been the one that failed.
 """
