@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
+# Tests start hundreds of processes: whatever the shell says, none of them compiles again what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 # ---- Set up
 
 .PHONY: help setup emulators minio lock stubs clean check fmt docs test-quick test test-all conformance chaos fuzz bench run image
@@ -55,16 +58,18 @@ fmt: setup  ## write what check would demand of format
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write
 
-# Tests are shared out among processes (tests/parallel.py): most of their time is spent waiting for servers.
+# Tests are shared out among processes (tests/parallel.py). Those with servers wait for them most of their time: one
+# process more than there are cores keeps the cores at work.
 JOBS ?= logical
-SHARED := -n $(JOBS) --maxprocesses 4
+WAITING_JOBS := $(if $(filter logical,$(JOBS)),$(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1))),$(JOBS))
+SHARED := -n $(WAITING_JOBS) --maxprocesses 4
 
 # No servers, no engine. A folder that does not exist yet is passed over. Of chaos only the judges: what they judge is a
 # drill, and takes long to import.
 QUICK := $(wildcard $(addprefix tests/,unit vectors contract properties architecture))
 QUICK += $(filter-out %/test_chaos.py,$(wildcard tests/chaos/test_*.py))
 test-quick: setup  ## rules, vectors, contracts, properties, architecture; no servers, about 30 s
-	$(BIN)/pytest -q $(SHARED) -m "not slow and not docker and not drill and not long" $(QUICK)
+	$(BIN)/pytest -q -n $(JOBS) --maxprocesses 4 -m "not slow and not docker and not drill and not long" $(QUICK)
 
 test: setup emulators  ## everything that starts on this machine, within 10 minutes; what is missing is named at the end
 	$(BIN)/pytest -q $(SHARED) -m "not long"

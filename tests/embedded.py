@@ -14,6 +14,7 @@ from services.artifacts.config import ArtifactsConfig
 from services.executor import assembly as executor
 from services.executor.assembly import OpenRuntime
 from services.executor.config import ExecutorConfig
+from services.executor.domain.patience import patiently
 from services.ledger import assembly as ledger
 from services.ledger.config import LedgerConfig
 from services.registry import assembly as registry
@@ -24,7 +25,7 @@ from tests.documents import ONCE, policy, tool
 from tests.faults import Faults
 from tests.scripted import ScriptedRuntime
 from theory.core.chain import Event
-from theory.core.clock import Clock
+from theory.core.clock import Clock, SystemClock
 from theory.core.ids import ExecutionId, IdSource, PlanId, RequestId
 from theory.core.jcs import JSON
 from theory.core.plan import PlanFile, PlanSpec
@@ -206,6 +207,8 @@ async def embedded(
         stack.push_async_callback(runtime.end)
         server = await stack.enter_async_context(running(units, url=url, keys=ServiceKeys.load_or_create(home)))
         theory = await stack.enter_async_context(Theory.connect(url))
+        # At an address that was served before, gRPC may still believe that nobody is there.
+        await patiently(SystemClock(), theory.registry.capabilities)
         installation = Embedded(home, server, theory, runtime, faults, reached)
         await installation.publish(policy(ONCE), *publish)
         yield installation

@@ -30,17 +30,21 @@ class Installation:
         self.url = socket_url(home, "theory")
         self._environment = environment
 
+    def kill_at(self, point: str, count: int = 1) -> None:
+        """Let the server die where it next reaches the point for the `count`-th time."""
+        order = self.home / "kill_at"
+        (self.home / "next_kill").write_text(f"{point} {count}")
+        (self.home / "next_kill").rename(order)
+
+    def spare(self) -> None:
+        """Let the server live."""
+        (self.home / "kill_at").unlink()
+
     @asynccontextmanager
-    async def server(self, *, kill_at: str = "", kill_count: int = 1) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def server(self) -> AsyncIterator[asyncio.subprocess.Process]:
         """A running server; whatever is left of it at the end is killed."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
-        environment = {
-            **kept,
-            "THEORY_HOME": str(self.home),
-            "DRILL_KILL_AT": kill_at,
-            "DRILL_KILL_COUNT": str(kill_count),
-            **self._environment,
-        }
+        environment = {**kept, "THEORY_HOME": str(self.home), **self._environment}
         with (self.home / "server.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.drills.server", cwd=ROOT, env=environment, stdout=log, stderr=log

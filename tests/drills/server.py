@@ -1,26 +1,29 @@
 """`python -m tests.drills.server`: the five services in one process that kills itself at a named point.
 
-`DRILL_KILL_AT` names the point, `DRILL_KILL_COUNT` which time it must be reached (default 1).
+`kill_at` in the home names the point, and which time it must be reached from then on; a test may write it at any time.
 """
 
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from theory.wire.process import prepare
 
 
-def _killer() -> Callable[[str], None]:
+def _killer(order: Path) -> Callable[[str], None]:
     """What the executor calls at each of its points."""
-    target, left = os.environ.get("DRILL_KILL_AT", ""), int(os.environ.get("DRILL_KILL_COUNT", "1"))
+    reached: Counter[str] = Counter()
 
     def reach(point: str) -> None:
-        nonlocal left
-        if point == target:
-            left -= 1
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if not order.exists():
+            return
+        target, count = order.read_text().split()
+        reached[point] += 1
+        if point == target and reached[point] == int(count):
+            os.kill(os.getpid(), signal.SIGKILL)
 
     return reach
 
@@ -32,7 +35,7 @@ def main() -> int:
     from services.launch import launch  # noqa: PLC0415
     from services.settings import EmbeddedSettings  # noqa: PLC0415
 
-    return launch(EmbeddedSettings, lambda shared: assemblies(shared, _killer()))
+    return launch(EmbeddedSettings, lambda shared: assemblies(shared, _killer(shared.home / "kill_at")))
 
 
 if __name__ == "__main__":

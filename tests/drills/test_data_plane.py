@@ -71,17 +71,25 @@ async def test_what_a_put_was_answered_for_survives_a_kill(tmp_path: Path) -> No
         assert await theory.artifacts.get_blob(PUT.cid) == DATA
 
 
-@pytest.mark.parametrize("after_s", [0.01, 0.1, 0.2])
-async def test_a_kill_at_any_moment_leaves_all_or_nothing(tmp_path: Path, after_s: float) -> None:
-    installation = Installation(tmp_path)
-    async with installation.server() as server, Theory.connect(installation.url) as theory:
-        put = await theory.artifacts.presign(PUT)
-        async with _sending(put, DATA):
-            await asyncio.sleep(after_s)
-            server.kill()
-            await server.wait()
+async def test_a_kill_at_any_moment_leaves_all_or_nothing(tmp_path: Path) -> None:
+    installation, last = Installation(tmp_path), b""
+    for after_s in (0.01, 0.1, 0.2):
+        async with installation.server() as server, Theory.connect(installation.url) as theory:
+            if last:
+                await _check_all_or_nothing(theory, last)
+            last = str(after_s).encode() + DATA
+            put = await theory.artifacts.presign(BlobPut(Cid.of(last), len(last)))
+            async with _sending(put, last):
+                await asyncio.sleep(after_s)
+                server.kill()
+                await server.wait()
     async with installation.server(), Theory.connect(installation.url) as theory:
-        if not await theory.artifacts.find_missing([PUT.cid]):
-            assert await theory.artifacts.get_blob(PUT.cid) == DATA
-        assert await theory.artifacts.put_blob(DATA) == PUT.cid
-        assert await theory.artifacts.get_blob(PUT.cid) == DATA
+        await _check_all_or_nothing(theory, last)
+
+
+async def _check_all_or_nothing(theory: Theory, data: bytes) -> None:
+    cid = Cid.of(data)
+    if not await theory.artifacts.find_missing([cid]):
+        assert await theory.artifacts.get_blob(cid) == data
+    assert await theory.artifacts.put_blob(data) == cid
+    assert await theory.artifacts.get_blob(cid) == data

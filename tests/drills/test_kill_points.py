@@ -1,11 +1,13 @@
 """A server that is killed with SIGKILL at any named point, and started again, finishes what it began."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.drills.installation import Installation
 from theory.core.plan import PlanSpec
+from theory.sdk.views import ExecutionView
 
 pytestmark = [pytest.mark.drill, pytest.mark.slow]
 
@@ -26,10 +28,11 @@ POINTS = {
 REUSE_POINTS = {"reuse_prepared": 2, "reuse_settled": 2, "committed": 2, "saved": 2}
 
 
-def _spec(width: int = 4) -> PlanSpec:
+def _spec(seed: int = 1, width: int = 4) -> PlanSpec:
     return PlanSpec.parse(
         {
             "name": "drill",
+            "seed": seed,
             "runtime": "mock",
             "transitions": [
                 {
@@ -53,48 +56,66 @@ def _mocked(home: Path) -> Installation:
     return Installation(home, THEORY_EXECUTOR_RUNTIMES="mock", THEORY_EXECUTOR_DEFAULT_RUNTIME="mock")
 
 
-@pytest.mark.parametrize("point", POINTS)
-async def test_a_kill_at_any_point_of_a_plan_is_survived(point: str, tmp_path: Path) -> None:
-    installation = _mocked(tmp_path)
-    async with installation.server(kill_at=point, kill_count=POINTS[point]) as server:
-        await installation.submit(_spec(), "drill")
-        assert await installation.killed(server)
-    async with installation.server():
-        plan_id = await installation.submit(_spec(), "drill")
-        assert plan_id is not None
-        plan, executions = await installation.finish(plan_id)
-        assert plan.state == "succeeded"
-        await installation.check(plan, executions)
+def _parted(points: Mapping[str, int], size: int) -> list[list[str]]:
+    """What one test does; each goes to whoever has time."""
+    return [list(points)[start : start + size] for start in range(0, len(points), size)]
 
 
-@pytest.mark.parametrize("point", REUSE_POINTS)
-async def test_a_kill_while_results_are_used_again_is_survived(point: str, tmp_path: Path) -> None:
+async def _finished(installation: Installation, spec: PlanSpec, name: str) -> list[ExecutionView]:
+    """Of a plan that was submitted before, all there is to check."""
+    plan_id = await installation.submit(spec, name)
+    assert plan_id is not None
+    plan, executions = await installation.finish(plan_id)
+    assert plan.state == "succeeded", name
+    await installation.check(plan, executions)
+    return executions
+
+
+@pytest.mark.parametrize("points", _parted(POINTS, 4), ids="-".join)
+async def test_a_kill_at_any_point_of_a_plan_is_survived(points: Sequence[str], tmp_path: Path) -> None:
     installation = _mocked(tmp_path)
+    before: list[tuple[PlanSpec, str]] = []
+    for seed, point in enumerate(points):
+        async with installation.server() as server:
+            for spec, name in before:
+                await _finished(installation, spec, name)
+            before = [(_spec(seed), point)]
+            installation.kill_at(point, POINTS[point])
+            await installation.submit(*before[0])
+            assert await installation.killed(server), point
+            installation.spare()
     async with installation.server():
-        first = await installation.submit(_spec(), "first")
-        assert first is not None
-        await installation.finish(first)
-    async with installation.server(kill_at=point, kill_count=REUSE_POINTS[point]) as server:
-        await installation.submit(_spec(), "second")
-        assert await installation.killed(server)
+        await _finished(installation, *before[0])
+
+
+async def test_a_kill_while_results_are_used_again_is_survived(tmp_path: Path) -> None:
+    installation = _mocked(tmp_path)
+    before = "first"
+    for point, count in REUSE_POINTS.items():
+        async with installation.server() as server:
+            await _check_reused(installation, before)
+            installation.kill_at(point, count)
+            before = point
+            await installation.submit(_spec(), point)
+            assert await installation.killed(server), point
+            installation.spare()
     async with installation.server():
-        plan_id = await installation.submit(_spec(), "second")
-        assert plan_id is not None
-        plan, executions = await installation.finish(plan_id)
-        assert plan.state == "succeeded"
-        assert all(each.memo is not None and each.memo.hit for each in executions)
-        await installation.check(plan, executions)
+        await _check_reused(installation, before)
+
+
+async def _check_reused(installation: Installation, name: str) -> None:
+    for each in await _finished(installation, _spec(), name):
+        assert each.memo is not None
+        assert each.memo.hit is (name != "first")
 
 
 async def test_a_server_that_is_killed_again_and_again_gets_there(tmp_path: Path) -> None:
     installation = _mocked(tmp_path)
     for point in ("claimed", "placed", "collected", "prepared", "settled", "committed", "saved"):
-        async with installation.server(kill_at=point) as server:
+        installation.kill_at(point)
+        async with installation.server() as server:
             await installation.submit(_spec(), "drill")
             assert await installation.killed(server)
+    installation.spare()
     async with installation.server():
-        plan_id = await installation.submit(_spec(), "drill")
-        assert plan_id is not None
-        plan, executions = await installation.finish(plan_id)
-        assert plan.state == "succeeded"
-        await installation.check(plan, executions)
+        await _finished(installation, _spec(), "drill")

@@ -86,11 +86,13 @@ async def _read(theory: Theory, plan_id: PlanId) -> list[tuple[str, str]]:
 async def test_a_list_that_was_recorded_is_kept_over_a_kill(point: str, tmp_path: Path) -> None:
     """I-76, I-134, I-135."""
     installation = Installation(tmp_path, THEORY_EXECUTOR_RUNTIMES="mock", THEORY_EXECUTOR_DEFAULT_RUNTIME="mock")
-    async with installation.server(kill_at=point) as server:
+    installation.kill_at(point)
+    async with installation.server() as server:
         async with Theory.connect(installation.url) as theory:
             await _append(theory, BEFORE)
         await installation.submit(_spec(), "drill")
         assert await installation.killed(server)
+    installation.spare()
     await _append_alone(tmp_path, AFTER)
     async with installation.server():
         plan_id = await installation.submit(_spec(), "drill")

@@ -243,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
                 for key, each in sorted(store.objects.items())
                 if key.startswith(self._asked["prefix"]) and key > self._asked.get("start-after", "")
             ]
-            return _listing("ListBucketResult", found[: int(self._asked.get("max-keys", "1000"))])
+            return _listing("ListBucketResult", found[: min(PAGE, int(self._asked.get("max-keys", str(PAGE))))])
         if not self._key:
             return HTTPStatus.OK, {}, b""
         data = store.object(self._key)
@@ -284,6 +284,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _xml(name: str, **values: str) -> str:
     return f"<{name}>{''.join(f'<{key}>{value}</{key}>' for key, value in values.items())}</{name}>"
+
+
+PAGE = 1_000
+"""The most objects of one answer; nobody here asks for the next one by its token."""
 
 
 def _listing(name: str, found: Sequence[str]) -> tuple[int, dict[str, str], bytes]:

@@ -11,6 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from theory.core import jcs
 
 ROOT = Path(__file__).parents[2]
 _LINE_BYTES = 64 * 1024 * 1024
@@ -23,6 +26,11 @@ class Ended:
     code: int
     out: str
     err: str
+
+    @property
+    def document(self) -> Any:
+        """What a command said that was asked for JSON."""
+        return jcs.parse(self.out)
 
     @property
     def error(self) -> dict[str, Any]:
@@ -41,11 +49,12 @@ class CommandLine:
         self._home = home
         self.folder = folder
 
-    async def __call__(self, *arguments: str) -> Ended:
+    async def __call__(self, *arguments: str, stdin: bytes = b"") -> Ended:
         """Run one command line; whatever goes wrong, nobody sees a stack."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(["--home", str(self._home), *arguments]).encode() + b"\n")
+        asked = {"arguments": ["--home", str(self._home), *arguments], "stdin": stdin.decode("latin-1")}
+        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
         await self._process.stdin.drain()
         ended = Ended(**json.loads(await self._process.stdout.readline()))
         assert "Traceback" not in ended.out + ended.err, ended
@@ -75,17 +84,24 @@ async def command_line(home: Path, folder: Path) -> AsyncIterator[CommandLine]:
         await process.wait()
 
 
-def _answer(arguments: list[str]) -> dict[str, Any]:
+def _answer(arguments: list[str], stdin: str) -> dict[str, Any]:
     from theory.cli.app import main  # noqa: PLC0415 - a test imports this module for its client alone
 
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    given = io.TextIOWrapper(io.BytesIO(stdin.encode("latin-1")), "utf-8")
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), patch.object(sys, "stdin", given):
         code = main(arguments)
-    return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
+    return {"code": code, "out": _text(out), "err": _text(err)}
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    written = stream.buffer
+    assert isinstance(written, io.BytesIO)
+    return written.getvalue().decode()
 
 
 if __name__ == "__main__":
     os.chdir(sys.argv[1])
     for _line in sys.stdin:
-        sys.stdout.write(json.dumps(_answer(json.loads(_line))) + "\n")
+        sys.stdout.write(json.dumps(_answer(**json.loads(_line))) + "\n")
         sys.stdout.flush()

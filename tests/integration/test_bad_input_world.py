@@ -3,10 +3,11 @@
 import asyncio
 import dataclasses
 import fcntl
+import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.executor.adapters.places import mount
 from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
 from services.executor.ports import Runtime
 from tests import backends
+from tests.disks import MIB, ballast, small_disk
 from tests.documents import asks, plan, predicate, step, tool
 from tests.embedded import Embedded, embedded
 from tests.integration.aftermath import check_all_is_well, check_nothing_is_left, records
@@ -34,8 +36,6 @@ from theory.sdk.verify import verify_all, verify_plan
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
-MIB = 1024 * 1024
-
 
 SOURCES: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "bad/nowhere@1": ({"image": {"build": {"context": "nowhere"}}}, "there is no folder nowhere below the build root"),
@@ -274,42 +274,17 @@ async def test_a_path_that_is_taken_fails_whoever_comes_second(house: Embedded, 
 # A full disk.
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A home on a file system that is soon full."""
-    backends.require("a small disk", None if mount.permitted(tmp_path) else "this user may not mount")
-    home = tmp_path / "home"
-    home.mkdir()
-    mount.memory(home, size_bytes=32 * MIB, inodes=10_000, mode=0o700, owner=os.getuid())
-    yield home
-    mount.unmount_below(home.resolve())
-
-
-@contextmanager
-def _ballast(home: Path, *, free: int = 0) -> Iterator[None]:
-    """Inside this block the disk is full, but for so many bytes."""
-    ballast = home / "ballast"
-    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT)
-    try:
-        for size in (MIB, 4096, 1):
-            with suppress(OSError):
-                while True:
-                    os.write(descriptor, b"x" * size)
-        os.ftruncate(descriptor, os.fstat(descriptor).st_size - free)
-        yield
-    finally:
-        os.close(descriptor)
-        ballast.unlink()
-
-
-async def test_a_full_disk_refuses_fails_waits_and_heals(small_disk: Path, tmp_path: Path) -> None:
+async def test_a_full_disk_refuses_fails_waits_and_heals(tmp_path: Path) -> None:
     """One installation through all of it: what it held before is intact, and it works once there is room again."""
     specs = [tool(), tool("test/paid@1", admission=[asks(1000)])]
-    async with embedded(small_disk, memory=False, publish=specs) as theory, command_line(small_disk, tmp_path) as run:
+    async with AsyncExitStack() as stack:
+        disk = stack.enter_context(small_disk(tmp_path / "home", size_bytes=32 * MIB))
+        theory = await stack.enter_async_context(embedded(disk, memory=False, publish=specs))
+        run = await stack.enter_async_context(command_line(disk, tmp_path))
         await check_all_is_well(theory)
         before = await records(theory)
 
-        with _ballast(small_disk):
+        with ballast(disk):
             ended = await run.run(_text(plan(step())))
             assert (ended.code, ended.out) == (3, "")
             assert ended.err.splitlines()[0] == "error: the disk of the store is full"
@@ -320,12 +295,14 @@ async def test_a_full_disk_refuses_fails_waits_and_heals(small_disk: Path, tmp_p
         assert await records(theory) == before
         await check_all_is_well(theory)
 
-        with _ballast(small_disk, free=3 * MIB):
+        with ballast(disk, free=3 * MIB):
             theory.runtime.scripts["step"] = Act(files={"/artifacts/outputs/step/x": os.urandom(8 * MIB)})
-            ran = await theory.run_plan(plan(step(), step("other")))
-            assert ran.states == {"step": "failed", "other": "succeeded"}
+            ran = await theory.run_plan(plan(step()))
+            assert ran.states == {"step": "failed"}
             assert ran["step"].failure is not None
             assert ran["step"].failure.reason == "DISK_FULL"
+            # Not beside it: what does not fit takes all the room until it is given up.
+            assert (await theory.run_plan(plan(step("other")))).states == {"other": "succeeded"}
         theory.forget()
         await check_all_is_well(theory)
 
@@ -333,7 +310,7 @@ async def test_a_full_disk_refuses_fails_waits_and_heals(small_disk: Path, tmp_p
         theory.runtime.scripts["held"] = Act(hold=hold)
         submitted = await theory.submit(plan(step("held", processor="test/paid@1"), step("next", "held")))
         await theory.until(submitted.plan_id, "held", "running")
-        with _ballast(small_disk):
+        with ballast(disk):
             hold.set()
             await until(lambda: theory.faults.calls.count("ledger.settle") > 1)
             assert (await theory.theory.executor.get_plan(submitted.plan_id)).state.value == "running"
@@ -454,19 +431,36 @@ UNFIT: Mapping[str, tuple[Mapping[str, str], Callable[[Path], None], str]] = {
 _SEALED = "Read-only file system" if os.geteuid() == 0 else "Permission denied"
 
 
+def _environment(**variables: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
+    return {**kept, **variables}
+
+
 async def _ended(home: Path, **variables: str) -> tuple[int, str]:
     """Exit code and words of services that cannot start."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
+    code, said = await _run("services", _environment(THEORY_HOME=str(home), **variables))
+    return code, said
+
+
+async def _ended_many(starts: Sequence[Mapping[str, str]]) -> list[tuple[int, str]]:
+    """As `_ended`, one start after the other in one process: most of the time of a start is that of Python."""
+    code, said = await _run("tests.integration.unfit", _environment(), "\n".join(map(json.dumps, starts)))
+    assert code == 0, said
+    return [(code, words) for code, words in map(json.loads, said.splitlines())]
+
+
+async def _run(module: str, environment: Mapping[str, str], given: str = "") -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services"),
+        *(sys.executable, "-m", module),
         cwd=ROOT,
-        env={**kept, "THEORY_HOME": str(home), **variables},
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with asyncio.timeout(60):
-            said, _ = await process.communicate()
+            said, _ = await process.communicate(given.encode())
     finally:
         if process.returncode is None:
             process.kill()
@@ -477,17 +471,12 @@ async def _ended(home: Path, **variables: str) -> tuple[int, str]:
 
 async def test_services_that_cannot_start_say_why_in_one_line(tmp_path: Path) -> None:
     homes = {name: tmp_path / str(at) for at, name in enumerate(UNFIT)}
-    at_once = asyncio.Semaphore(2)
-
-    async def start(name: str) -> tuple[int, str]:
-        variables, prepare, _ = UNFIT[name]
+    for name, (_, prepare, _) in UNFIT.items():
         homes[name].mkdir()
         prepare(homes[name])
-        async with at_once:
-            return await _ended(homes[name], **variables)
-
+    starts = [{"THEORY_HOME": str(homes[name]), **variables} for name, (variables, _, _) in UNFIT.items()]
     try:
-        said = dict(zip(UNFIT, await asyncio.gather(*map(start, UNFIT)), strict=True))
+        said = dict(zip(UNFIT, await _ended_many(starts), strict=True))
     finally:
         mount.unmount_below(tmp_path.resolve())
     assert said == {
@@ -497,6 +486,13 @@ async def test_services_that_cannot_start_say_why_in_one_line(tmp_path: Path) ->
     assert "hunter2" not in "".join(words for _, words in said.values())
     assert (homes["a socket that is a file"] / "theory.sock").read_text() == "precious"
     assert homes["a home that is a file"].read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["two wrong values", "a store that is none"])
+async def test_they_end_with_one_as_processes_of_their_own(name: str, tmp_path: Path) -> None:
+    variables, prepare, sentence = UNFIT[name]
+    prepare(tmp_path)
+    assert await _ended(tmp_path, **variables) == (1, f"error: {sentence}\n")
 
 
 async def test_a_home_that_is_served_already_is_left_to_who_serves_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command `theory`, as the process that people start, against five services."""
+"""The command `theory`, as people use it, against five services."""
 
 import asyncio
 import sys
@@ -11,11 +11,12 @@ import pytest
 
 from tests.documents import tool
 from tests.embedded import Embedded, embedded
+from tests.integration.command_line import CommandLine, Ended, command_line
 from tests.scripted import Act, failing
 from theory.core import jcs
 from theory.core.cid import Cid
 
-pytestmark = pytest.mark.slow  # a process each
+pytestmark = pytest.mark.slow
 
 _PLAN = """\
 name: letters
@@ -32,26 +33,28 @@ transitions:
 
 
 @dataclass
-class Ended:
-    """What a command said, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return jcs.parse(self.out)
-
-
-@dataclass
 class Command:
     """The command, used on one installation."""
 
     installation: Embedded
-    folder: Path
+    line: CommandLine
+
+    @property
+    def folder(self) -> Path:
+        """Where it is used."""
+        return self.line.folder
 
     async def __call__(self, *arguments: str, stdin: bytes = b"") -> Ended:
+        """In a process that has run others before: starting Python for each would take most of the time."""
+        return await self.line(*arguments, stdin=stdin)
+
+    async def ok(self, *arguments: str, stdin: bytes = b"") -> Ended:
+        ended = await self(*arguments, stdin=stdin)
+        assert ended.code == 0, ended
+        return ended
+
+    async def started(self, *arguments: str, stdin: bytes = b"") -> Ended:
+        """In a process of its own, as people start it."""
         home = ("--home", str(self.installation.home))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "theory.cli", *home, *arguments),
@@ -65,11 +68,6 @@ class Command:
         assert process.returncode is not None
         return Ended(process.returncode, out.decode(), err.decode())
 
-    async def ok(self, *arguments: str, stdin: bytes = b"") -> Ended:
-        ended = await self(*arguments, stdin=stdin)
-        assert ended.code == 0, ended
-        return ended
-
 
 @pytest.fixture
 async def theory(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Command]:
@@ -79,8 +77,9 @@ async def theory(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixtu
     (folder / "b.txt").write_bytes(b"b")
     home = tmp_path_factory.mktemp("h")
     home.chmod(0o700)
-    async with embedded(home, memory=getattr(request, "param", "memory") == "memory") as installation:
-        yield Command(installation, folder)
+    memory = getattr(request, "param", "memory") == "memory"
+    async with embedded(home, memory=memory) as installation, command_line(home, folder) as line:
+        yield Command(installation, line)
 
 
 async def test_a_plan_runs_hits_and_tells_what_differed(theory: Command) -> None:
@@ -136,7 +135,7 @@ async def _receipts_leave_as_files(theory: Command) -> None:
 
 async def test_a_plan_that_fails_ends_with_one_and_shows_what_was_written(theory: Command) -> None:
     theory.installation.runtime.scripts["upper.1"] = failing(log="reading b\nno such letter\n")
-    ended = await theory("run", "plan.yaml")
+    ended = await theory.started("run", "plan.yaml")
     assert ended.code == 1
     assert "    | no such letter" in ended.out
     assert "skipped" in ended.out
@@ -167,13 +166,14 @@ async def test_one_processor_runs_on_a_local_file(theory: Command) -> None:
 
 async def test_files_of_a_world_are_put_listed_described_and_read(theory: Command) -> None:
     await theory.ok("artifacts", "put", "shared", "/artifacts/letters/", "a.txt")
-    await theory.ok("artifacts", "put", "shared", "/artifacts/letters/c.bin", "-", stdin=b"\x00\xff")
+    given = await theory.started("artifacts", "put", "shared", "/artifacts/letters/c.bin", "-", stdin=b"\x00\xff")
+    assert given.code == 0
     listed = (await theory.ok("artifacts", "ls", "shared", "/artifacts/letters/", "--json")).document
     assert [(each["path"], each["content_type"]) for each in listed["artifacts"]] == [
         ("/artifacts/letters/a.txt", "text/plain"),
         ("/artifacts/letters/c.bin", "application/octet-stream"),
     ]
-    assert (await theory.ok("artifacts", "cat", "shared", "/artifacts/letters/a.txt")).out == "a"
+    assert (await theory.started("artifacts", "cat", "shared", "/artifacts/letters/a.txt")).out == "a"
     assert Cid.of(b"a").text in (await theory.ok("artifacts", "stat", "shared", "/artifacts/letters/a.txt")).out
     await theory.ok("artifacts", "get", "shared", "/artifacts/letters/", "--into", "copy")
     assert (theory.folder / "copy" / "c.bin").read_bytes() == b"\x00\xff"
@@ -182,7 +182,7 @@ async def test_files_of_a_world_are_put_listed_described_and_read(theory: Comman
     assert refused.code == 1
     assert "reason: PATH_BOUND" in refused.err
     assert (await theory("artifacts", "cat", "shared", "/artifacts/none")).code == 1
-    assert (await theory("artifacts", "ls", "shared", "/ARTIFACTS/")).code == 2
+    assert (await theory.started("artifacts", "ls", "shared", "/ARTIFACTS/")).code == 2
 
 
 async def test_a_world_is_drawn_as_a_tree_with_sizes(theory: Command) -> None:

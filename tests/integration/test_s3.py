@@ -18,10 +18,9 @@ from services.artifacts.config import ArtifactsConfig
 from services.artifacts.ports import BlobAdapter
 from tests.integration import leaving
 from tests.servers import AWS_VARIABLES, S3, Bucket, Minio
-from theory.core.artifact import Artifact
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock, SystemClock
-from theory.core.errors import AlreadyExists, NotReady, TheoryError, Unavailable
+from theory.core.errors import NotReady, TheoryError, Unavailable
 from theory.core.ids import SystemIds
 from theory.core.world_path import WorldName, WorldPath
 from theory.sdk.artifacts import ArtifactPut, ArtifactsClient
@@ -105,25 +104,6 @@ async def test_long_uploads_of_the_same_bytes_by_two_replicas_leave_one_blob(ser
         assert Cid.of(await reader.read(0, len(data))) == cid
     assert list(keys(server, prefix).values()) == [len(data)]
     assert uploads(server, prefix) == []
-
-
-async def test_of_many_writers_of_one_path_exactly_one_wins(server: Bucket, prefix: str, tmp_path: Path) -> None:
-    async with served(server.address(prefix), tmp_path) as client:
-
-        async def write(path: WorldPath, body: bytes) -> Artifact | TheoryError:
-            try:
-                return await client.put(WORLD, ArtifactPut(path, body))
-            except TheoryError as error:
-                return error
-
-        for number in range(ROUNDS):
-            path = WorldPath(f"/artifacts/{number}")
-            bodies = [b"%d of %d" % (racer, number) for racer in range(RACERS)]
-            answers = await asyncio.gather(*(write(path, body) for body in bodies))
-            [winner] = [each for each in answers if isinstance(each, Artifact)]
-            losers = [each for each in answers if isinstance(each, AlreadyExists)]
-            assert [each.metadata["cid"] for each in losers] == [winner.cid.text] * (RACERS - 1)
-            assert Cid.of(await client.get_bytes(WORLD, path)) == winner.cid
 
 
 async def test_an_outage_is_told_and_ends_with_everything_that_was_acknowledged(prefix: str, tmp_path: Path) -> None:

@@ -192,6 +192,39 @@ async def file_and_folder_at_once_leave_one_of_them(target: Target) -> None:
 
 
 @case()
+async def file_and_folder_in_one_batch_leave_the_earlier(target: Target) -> None:
+    """Items are decided in their order: the later one is `PATH_SHADOWED`, and stops no other (I-9, I-86)."""
+    client, world = ArtifactsClient(target.channel()), _world(target)
+    paths = [WorldPath(f"/artifacts/{name}") for name in ("a/b", "a", "c", "c/d/e", "f", "a/b/c")]
+    answers = await client.put_many(world, [ArtifactPut(path, b"") for path in paths])
+    assert [answer.path for answer in answers if isinstance(answer, Artifact)] == [paths[0], paths[2], paths[4]]
+    for later, earlier in ((1, 0), (3, 2), (5, 0)):
+        error = refused(answers[later], AlreadyExists, "PATH_SHADOWED")
+        assert error.metadata == {"path": paths[later].text, "other": paths[earlier].text}
+
+
+@case()
+async def batches_that_cross_leave_one_of_each_pair(target: Target) -> None:
+    """Of two batches that want a file where the other wants a folder, each pair goes to one of them (I-8, I-9)."""
+    clients = [ArtifactsClient(target.channel()) for _ in range(2)]
+    for _ in range(4):
+        world = _world(target)
+        files = [f"/artifacts/{n}" for n in range(32)]
+        wanted = [
+            [WorldPath(file if n % 2 == writer else f"{file}/part") for n, file in enumerate(files)]
+            for writer in range(2)
+        ]
+        puts = (
+            client.put_many(world, [ArtifactPut(path, b"") for path in paths])
+            for client, paths in zip(clients, wanted, strict=True)
+        )
+        for one, other in zip(*await asyncio.gather(*puts), strict=True):
+            assert sum(isinstance(answer, Artifact) for answer in (one, other)) == 1
+            refused(other if isinstance(one, Artifact) else one, AlreadyExists, "PATH_SHADOWED")
+        assert len([each async for each in clients[0].list(world)]) == len(files)
+
+
+@case()
 async def a_path_that_is_not_canonical_is_refused(target: Target) -> None:
     """It is `Invalid PATH_INVALID` with the rule and the value, never repaired, and stops no other item (I-2, I-86)."""
     stub, world = ArtifactsServiceStub(target.channel()), _world(target)

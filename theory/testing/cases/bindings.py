@@ -141,6 +141,40 @@ async def of_executions_that_race_for_a_path_one_gets_it(target: Target) -> None
 
 
 @case()
+async def outputs_are_never_a_file_and_a_folder(target: Target) -> None:
+    """Not within one attempt, which then reserves nothing, nor between two of a batch: the first has both (I-9)."""
+    plan = await _Plan.of(target)
+    await refusal(plan.prepare("x", 1, "/artifacts/a/b", "/artifacts/a"), AlreadyExists, "PATH_SHADOWED")
+    items = [plan.preparation("y", 1, "/artifacts/a/b"), plan.preparation("z", 1, "/artifacts/a", "/artifacts/c")]
+    first, second = await plan.executor.prepare_many(items)
+    assert first is None
+    refused(second, Conflict, "PATH_RESERVED")
+    await plan.commit("y", 1, "/artifacts/a/b")
+    await refusal(plan.prepare("z", 2, "/artifacts/a", "/artifacts/c"), AlreadyExists, "PATH_SHADOWED")
+    assert list(await plan.bound()) == ["/artifacts/a/b"]
+    await plan.write("/artifacts/c/d")
+
+
+@case()
+async def a_write_that_races_an_attempt_leaves_a_file_or_a_folder(target: Target) -> None:
+    """Whichever of the two comes first, the other is refused, and one of the paths is bound in the end (I-9, I-15)."""
+    plan = await _Plan.of(target)
+
+    async def attempt(name: str, path: str) -> None:
+        await plan.prepare(name, 1, path)
+        await plan.commit(name, 1, path)
+
+    for n in range(16):
+        file, part = f"/artifacts/{n}", f"/artifacts/{n}/part"
+        inner, outer = (file, part) if n % 2 else (part, file)
+        ended = await asyncio.gather(attempt(f"x{n}", inner), plan.write(outer), return_exceptions=True)
+        (error,) = [each for each in ended if each is not None]
+        assert isinstance(error, AlreadyExists | Conflict), error
+        assert error.reason in {"PATH_SHADOWED", "PATH_RESERVED"}
+        assert list((await plan.bound()).keys() & {file, part}) == [inner if ended[0] is None else outer]
+
+
+@case()
 async def a_prepare_can_be_repeated(target: Target) -> None:
     """The same execution, epoch and outputs again change nothing, also after the commit (I-14)."""
     plan = await _Plan.of(target)

@@ -70,10 +70,10 @@ async def an_expired_key_is_never_seen(target: Target) -> None:
 async def a_put_without_an_end_clears_the_earlier_one(target: Target) -> None:
     """The last put alone decides when a key ends; an addition keeps that end (I-32)."""
     kv, plan_id = KVClient(target.channel()), target.fresh("plan")
-    await kv.put_many(plan_id, [KVPut("stays", b"1", ttl_s=1), KVPut("ends", b"1"), KVPut("kept", b"1", ttl_s=1)])
+    await kv.put_many(plan_id, [KVPut("stays", b"1", ttl_s=1), KVPut("ends", b"1"), KVPut("kept", b"1", ttl_s=3)])
     await kv.put_many(plan_id, [KVPut("stays", b"2"), KVPut("ends", b"2", ttl_s=1)])
     await kv.incr(plan_id=plan_id, key="kept", ttl_s=600)
-    await target.advance(1.1)
+    await target.advance(3.1)
     assert await kv.get_many(plan_id, ["stays", "ends", "kept"]) == [KVValue(b"2"), None, None]
 
 

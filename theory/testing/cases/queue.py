@@ -42,10 +42,10 @@ async def a_delivered_message_is_hidden_for_its_timeout(target: Target) -> None:
     """Nobody else gets it until the timeout has passed since the hand-out; then it comes again (I-36, I-42)."""
     topic = Topic(target)
     message_id = await topic.publish(b"one")
-    first = await topic.only(visibility_timeout_s=2)
+    first = await topic.only(visibility_timeout_s=3)
     await target.advance(1)
     assert await topic.beside(role=Role.EXECUTOR).is_empty()
-    await target.advance(1.1)
+    await target.advance(2.1)
     again = await topic.only()
     assert (again.message_id, again.body, again.receive_count) == (message_id, b"one", 2)
     assert (first.message_id, first.receive_count) == (message_id, 1)
@@ -93,10 +93,10 @@ async def a_message_given_back_comes_again(target: Target) -> None:
     topic = Topic(target)
     await topic.publish()
     await topic.nack(await topic.only())
-    await topic.nack(await topic.only(), delay_s=2)
+    await topic.nack(await topic.only(), delay_s=3)
     await target.advance(1)
     assert await topic.is_empty()
-    await target.advance(1.1)
+    await target.advance(2.1)
     assert (await topic.only()).receive_count == 3
 
 
@@ -104,12 +104,12 @@ async def a_message_given_back_comes_again(target: Target) -> None:
 async def a_delayed_message_is_not_early(target: Target) -> None:
     """It becomes visible after its delay; one without a delay does not wait for it (I-39)."""
     topic = Topic(target)
-    await topic.publish(b"later", delay_s=2)
+    await topic.publish(b"later", delay_s=3)
     await topic.publish(b"now")
     assert (await topic.only()).body == b"now"
     await target.advance(1)
     assert await topic.is_empty()
-    await target.advance(1.1)
+    await target.advance(2.1)
     assert (await topic.only()).body == b"later"
 
 

@@ -33,11 +33,11 @@ async def a_timeout_counts_like_a_message_given_back(target: Target) -> None:
     """A message whose last delivery nobody settled dies, too, once its timeout has passed (I-41)."""
     topic = Topic(target)
     await topic.publish(max_receives=1)
-    await topic.only(visibility_timeout_s=2)
+    await topic.only(visibility_timeout_s=3)
     await target.advance(1)
     assert await topic.is_empty()
     assert await topic.is_empty(dead_letters=True)
-    await target.advance(1.1 + target.slack_s)
+    await target.advance(2.1 + target.slack_s)
     assert await topic.is_empty()
     await topic.only(dead_letters=True)
 
@@ -128,10 +128,10 @@ async def a_dead_letter_is_hidden_while_it_is_read(target: Target) -> None:
     """For its visibility timeout nobody else gets it, and then it comes again (I-41, I-36)."""
     topic = Topic(target)
     await topic.nack(await topic.dead())
-    await topic.only(dead_letters=True, visibility_timeout_s=2)
+    await topic.only(dead_letters=True, visibility_timeout_s=3)
     await target.advance(1)
     assert await topic.is_empty(dead_letters=True)
-    await target.advance(1.1)
+    await target.advance(2.1)
     await topic.only(dead_letters=True)
 
 

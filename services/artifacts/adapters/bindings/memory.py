@@ -96,6 +96,7 @@ class MemoryTable(MemoryInputs):
         keys = [key for key in self._order if key.world == world][:limit]
         for key in keys:
             self._set(key, None)
+        self._drop_inputs(world)
         pins = sorted(
             (pin for pin in self.pins if pin.world == world), key=lambda pin: (pin.holder, pin.kind, pin.cid.text)
         )

@@ -43,6 +43,9 @@ class MemoryInputs(MemoryRetention):
         for each in execution_ids:
             self._set_inputs(each, {})
 
+    def _drop_inputs(self, world: str) -> None:
+        self.forget_inputs([each for each, of in self._inputs.items() if any(i.world == world for i in of.values())])
+
     def _paths(self, execution_id: ExecutionId, epoch: int) -> set[str]:
         return {path for path, each in self._inputs.get(execution_id, {}).items() if each.epoch == epoch}
 

@@ -56,6 +56,7 @@ SELECT json_extract(a.value, '$[0]'), json_extract(a.value, '$[1]'), json_extrac
 json_extract(a.value, '$[3]'), json_extract(a.value, '$[4]') FROM json_each(:asked) AS a WHERE true
 ON CONFLICT DO NOTHING""")
 )
+DROP = Statement(text("DELETE FROM input WHERE world = :world"))
 FORGET = Statement(text("DELETE FROM input WHERE execution_id IN (SELECT value FROM json_each(:asked))"))
 
 
@@ -66,6 +67,10 @@ def add_to(metadata: MetaData) -> None:
 
 class InputRows(RetentionRows):
     """That part of a `BindingTransaction`, on one connection, beside the pins."""
+
+    def drop_rows(self, world: str, limit: int) -> tuple[int, int]:
+        DROP.run(self._connection, world=world)
+        return super().drop_rows(world, limit)
 
     def told(self, execution_ids: Collection[ExecutionId]) -> Mapping[ExecutionId, int]:
         rows = TOLD.rows(self._connection, asked=_texts(execution_ids))

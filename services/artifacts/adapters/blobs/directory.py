@@ -161,8 +161,9 @@ class BlobDirectory:
         """Close a draft and leave nothing of it, but for the name that `publish` gave it."""
         if draft.descriptor < 0:
             return
-        os.close(draft.descriptor)
-        draft.descriptor = -1
+        descriptor, draft.descriptor = draft.descriptor, -1
+        with suppress(OSError):  # closed all the same; what has a name was synced before, and the rest is not wanted
+            os.close(descriptor)
         if draft.name is not None:
             with suppress(FileNotFoundError):
                 os.unlink(draft.name, dir_fd=self._root)

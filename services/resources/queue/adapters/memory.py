@@ -77,7 +77,13 @@ class _Side:
         return None
 
     def next_visible_s(self, now: datetime) -> float | None:
-        return max(0.0, (self.turns[0][0] - now).total_seconds()) if self.turns else None
+        while self.turns:
+            visible_time, message_id = self.turns[0]
+            message = self.messages.get(message_id)
+            if message is not None and message.visible_time == visible_time:
+                return max(0.0, (visible_time - now).total_seconds())
+            heappop(self.turns)  # settled, or shown for another time
+        return None
 
 
 @dataclass(slots=True)

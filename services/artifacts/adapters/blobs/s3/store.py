@@ -10,6 +10,7 @@ from services.artifacts.adapters.blobs.s3.address import Address
 from services.artifacts.adapters.blobs.s3.client import Bucket
 from services.artifacts.adapters.blobs.s3.flights import Flights, Outcome
 from services.artifacts.adapters.blobs.s3.known import LASTING_S, KnownSizes
+from services.artifacts.adapters.blobs.s3.listing import listed
 from services.artifacts.adapters.blobs.s3.multipart import Multipart
 from services.artifacts.adapters.blobs.s3.presigner import S3Presigner
 from services.artifacts.adapters.blobs.s3.promotion import promote
@@ -84,8 +85,11 @@ class S3Blobs:
 
     async def recall(self, cids: Collection[Cid]) -> None:
         lasting = self._known.sizes(cids, for_s=LASTING_S)
+        asked = {_key_of(cid): cid for cid in cids if cid not in lasting}
+        # Whoever relies on blobs has mostly stored them: many of them are found faster than asked for.
+        found = {asked[key]: size for key, size in (await listed(self._bucket, BLOBS, asked)).items()}
         # Noted together at the end: what was asked first shall not be forgotten before what was asked last.
-        self._known.note(await self._asked({cid for cid in cids if cid not in lasting}))
+        self._known.note({**found, **await self._asked(cid for cid in asked.values() if cid not in found)})
 
     async def missing(self, cids: Sequence[Cid]) -> set[Cid]:
         known = self._known.sizes(cids)
