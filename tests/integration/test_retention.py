@@ -1,11 +1,15 @@
 """What leaves a store on this machine: garbage, damage, worlds, and whoever reads or puts meanwhile."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from services.artifacts.adapters.blobs.directory import QUARANTINE
+from tests.documents import plan, step
+from tests.embedded import embedded
 from tests.integration.leaving import A, W, collect_garbage, read_what_goes, served
+from tests.scripted import Act, ScriptedRuntime
 from theory.core.errors import NotFound
 
 pytestmark = pytest.mark.slow
@@ -51,3 +55,23 @@ async def test_a_world_stays_dropped_across_a_restart(tmp_path: Path) -> None:
         with pytest.raises(NotFound) as told:
             await store.client.put_bytes(W, A, b"two")
         assert told.value.reason == "WORLD_DROPPED"
+
+
+async def test_a_plan_whose_world_is_dropped_meanwhile_fails_and_says_why(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+    runtime = ScriptedRuntime()
+    runtime.scripts["first"] = Act(files={"/artifacts/outputs/first/a": b"late"}, hold=hold)
+    async with embedded(tmp_path / "h", runtime=runtime) as theory:
+        submitted = await theory.submit(plan(step("first"), step("second", "first")))
+        await theory.until(submitted.plan_id, "first", "running")
+        await theory.theory.retention.drop_world(submitted.world)
+        hold.set()
+        ran = await theory.ended(submitted.plan_id)
+        assert ran.states == {"first": "failed", "second": "skipped"}
+        failure = ran["first"].failure
+        assert failure is not None
+        assert (failure.reason, failure.metadata["world"]) == ("WORLD_DROPPED", submitted.world.text)
+
+        again = await theory.run_plan(plan(step("first"), world=submitted.world.text))
+        assert again["first"].failure is not None
+        assert again["first"].failure.reason == "WORLD_DROPPED"
