@@ -25,7 +25,8 @@ _STAGING = "staging"
 QUARANTINE = "quarantine"
 """The folder of damaged blobs, called by their digits."""
 _DIGITS = re.compile(r"[0-9a-f]{64}").fullmatch
-_LOOK = bytes(64 * 1024)
+_LOOK = bytes(4096)
+"""One block: on a disk that is almost full nobody else shall miss it."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
