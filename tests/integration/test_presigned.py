@@ -16,8 +16,9 @@ import pytest
 
 from services.artifacts.assembly import assemble
 from services.artifacts.config import ArtifactsConfig
+from tests.buckets import S3, Bucket, Minio
 from tests.integration.relay import free_port, relayed
-from tests.servers import AWS_VARIABLES, S3, Bucket, Minio
+from tests.servers import AWS_VARIABLES
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock
 from theory.core.errors import Invalid, NotFound, TheoryError

@@ -10,7 +10,8 @@ import pytest
 
 from services.artifacts.assembly import assemble
 from services.artifacts.config import ArtifactsConfig
-from tests.servers import AWS_VARIABLES, S3
+from tests.buckets import S3
+from tests.servers import AWS_VARIABLES
 from theory.core.artifact import Artifact
 from theory.core.cid import Cid
 from theory.core.errors import AlreadyExists, NotFound, TheoryError

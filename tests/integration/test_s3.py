@@ -16,8 +16,9 @@ from services.artifacts.adapters.blobs.s3.sweep import GIVEN_UP, Sweep
 from services.artifacts.assembly import assemble
 from services.artifacts.config import ArtifactsConfig
 from services.artifacts.ports import BlobAdapter
+from tests.buckets import S3, Bucket, Minio
 from tests.integration import leaving
-from tests.servers import AWS_VARIABLES, S3, Bucket, Minio
+from tests.servers import AWS_VARIABLES
 from theory.core.cid import Cid
 from theory.core.clock import FakeClock, SystemClock
 from theory.core.errors import NotReady, TheoryError, Unavailable

@@ -8,7 +8,8 @@ import psutil
 import psycopg
 import pytest
 
-from tests.servers import S3, Bucket, Minio, Postgres, Redis, Servers
+from tests.buckets import S3, Bucket, Minio
+from tests.servers import Postgres, Redis, Servers
 
 pytestmark = [pytest.mark.slow]
 

@@ -8,9 +8,10 @@ import pytest
 
 from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
 from services.executor.ports import Runtime
+from tests.buckets import S3
 from tests.documents import plan, policy, step, tool
 from tests.embedded import embedded
-from tests.servers import AWS_VARIABLES, S3
+from tests.servers import AWS_VARIABLES
 from theory.core.cid import Cid
 from theory.core.world_path import WorldPath
 
