@@ -30,7 +30,7 @@ async def _refusal(channel: grpc.aio.Channel, method: str) -> TheoryError:
 
 
 def test_there_is_something_to_deny() -> None:
-    assert len(_FOR_SERVICES) == 17
+    assert len(_FOR_SERVICES) == 18
 
 
 @pytest.mark.parametrize(("service", "method"), _FOR_SERVICES, ids=[method for _, method in _FOR_SERVICES])

@@ -1,5 +1,7 @@
 """The key of the log in a file of its home, and signatures by it."""
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Self
 
@@ -32,9 +34,10 @@ class FileSigner:
         line = f"{signer.key.text}\n"
         public = home / PUBLIC_FILE
         if not public.exists() or public.read_text("ascii", "replace") != line:
-            draft = public.with_name(f".{PUBLIC_FILE}-{signer.key.key_id.hex()}")
-            draft.write_text(line, "ascii")
-            draft.replace(public)
+            handle, draft = tempfile.mkstemp(dir=home, prefix=f".{PUBLIC_FILE}-")
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(line)
+            Path(draft).replace(public)
         return signer
 
     def sign(self, message: bytes) -> bytes:

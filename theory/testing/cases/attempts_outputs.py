@@ -45,7 +45,7 @@ async def an_attempt_prepares_what_it_uploaded_and_what_it_reads(target: Target)
 
 @case("ATTEMPTS")
 async def an_attempt_prepares_no_blob_of_somebody_else(target: Target) -> None:
-    """It is refused as one that does not exist, and nothing of the item is reserved (I-141, I-143)."""
+    """It is refused as one that does not exist, and nothing of the item is reserved (I-13, I-141, I-143)."""
     seen = await Seen.of(target)
     await seen.ours.put_blobs_many([seen.nowhere])
     other, absent = WorldPath(f"{OUT}/other"), target.fresh("absent").encode()

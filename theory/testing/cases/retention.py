@@ -46,7 +46,7 @@ async def an_answer_says_how_long_blobs_may_be_relied_on(target: Target) -> None
 
 @case("CLOCK")
 async def only_what_nothing_refers_to_is_collected(target: Target) -> None:
-    """What is bound stays for ever, what was asked for stays for its lease, and the rest goes (I-128, I-129, I-130)."""
+    """What is bound stays, what was asked for stays for its lease, and the rest goes (I-19, I-128, I-129, I-130)."""
     client, retention = ArtifactsClient(target.channel()), RetentionClient(target.channel())
     lease_s = (await retention.capabilities()).lease.total_seconds()
     bound, settled, asked, free = (target.fresh(name).encode() for name in ("bound", "settled", "asked", "free"))

@@ -104,8 +104,11 @@ async def test_a_chain_with_a_wrong_hash_says_nothing(theory: Installation) -> N
     with closing(sqlite3.connect(theory.home / "ledger.db")) as books, books:
         for (name,) in books.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             books.execute(f"DROP TRIGGER {name}")
-        damage = "UPDATE event SET preimage = CAST(replace(CAST(preimage AS TEXT), ?, ?) AS BLOB) WHERE plan_id = ?"
-        books.execute(damage, (Cid.of(b"a").text, Cid.of(b"x").text, _CHAIN))
+        damage = "UPDATE event SET preimage = CAST(replace(CAST(preimage AS TEXT), ?, ?) AS BLOB)"
+        books.execute(
+            f"{damage} WHERE chain = (SELECT chain FROM head WHERE plan_id = ?)",
+            (Cid.of(b"a").text, Cid.of(b"x").text, _CHAIN),
+        )
     with pytest.raises(Corrupt) as caught:
         await theory.theory.worlds.at(_WORLD, [Position(_CHAIN, 3)])
     assert caught.value.reason == "VERIFICATION_FAILED"
