@@ -99,10 +99,8 @@ class Collector:
         while True:
             pause_s = _AGAIN_S
             try:
-                if unfinished:
-                    while (await self.delete_due(only_left=True))[1]:
-                        pass
-                    unfinished = False
+                while unfinished:
+                    _, unfinished = await self.delete_due(only_left=True)
                 pause_s = await self._until_next_s()
                 if pause_s <= 0:
                     await self.once()

@@ -76,8 +76,9 @@ class Dropping:
 
     async def _finish(self, world: str) -> DroppedWorld:
         await self._streams.drop(WorldName(world))
-        while not (found := await self._table.write(lambda step: _go_on(step, world))).done:
-            pass
+        found = await self._table.write(lambda step: _go_on(step, world))
+        while not found.done:
+            found = await self._table.write(lambda step: _go_on(step, world))
         _log.info("world.dropped", extra={"theory_fields": {"world": world, "paths": found.paths}})
         return found
 
