@@ -3,6 +3,8 @@
 import os
 import secrets
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from theory.core.errors import Corrupt, Denied
@@ -18,7 +20,6 @@ def load_or_create(path: Path) -> bytes:
     `Denied` (`FILE_NOT_PRIVATE`) where others can read the file, `Corrupt` (`STORE_CORRUPT`) where it is no key.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _create(path)
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
         status = os.fstat(file.fileno())
@@ -30,15 +31,29 @@ def load_or_create(path: Path) -> bytes:
     return key
 
 
+def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Put `data` at `path`, whole: a reader sees the file of before, or this one."""
+    with _draft_of(path, data) as draft:
+        draft.chmod(mode)
+        draft.rename(path)
+
+
 def _create(path: Path) -> None:
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600, and a name of its own
+    with _draft_of(path, secrets.token_bytes(KEY_BYTES)) as draft, suppress(FileExistsError):
+        os.link(draft, path)  # fails where the name exists: this is the commit point
+
+
+@contextmanager
+def _draft_of(path: Path, data: bytes) -> Iterator[Path]:
+    """A file beside `path` that holds `data`, whatever happens; gone after the block unless it was renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # 0600, and a name of its own
+    draft = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)  # fails where the name exists: this is the commit point
-    except FileExistsError:
-        return
+        yield draft
     finally:
-        Path(draft).unlink()
+        draft.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services.ledger.domain.settle import ClaimAnswer, SettleAnswer
 from services.ledger.ports import StoredEvent, StoredReceipt
@@ -33,6 +33,7 @@ MAX_TILES = 256
 MAX_PROOFS = 1_000
 
 _V = TypeVar("_V")
+_Log = TypeVar("_Log", log_pb2.ReadTilesResponse, log_pb2.ProveInclusionResponse, log_pb2.SignReceiptsResponse)
 _OK = item_ok()
 _CHAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}|system\.[a-z][a-z0-9-]{0,39}").fullmatch
 _OUTCOME_BY_NUMBER: Mapping[int, AttemptOutcome] = {
@@ -123,35 +124,17 @@ def tiles_from_proto(request: log_pb2.ReadTilesRequest) -> list[TileKey]:
 
 def tiles_to_proto(answers: Iterable[bytes | TheoryError]) -> log_pb2.ReadTilesResponse:
     """One result per tile."""
-    response = log_pb2.ReadTilesResponse()
-    for answer in answers:
-        if isinstance(answer, TheoryError):
-            response.results.add(status=item_status(answer))
-        else:
-            response.results.add(status=_OK, hashes=answer)
-    return response
+    return _filled(log_pb2.ReadTilesResponse(), answers, "hashes")
 
 
 def proofs_to_proto(answers: Iterable[Sequence[bytes] | TheoryError]) -> log_pb2.ProveInclusionResponse:
     """One result per leaf."""
-    response = log_pb2.ProveInclusionResponse()
-    for answer in answers:
-        if isinstance(answer, TheoryError):
-            response.results.add(status=item_status(answer))
-        else:
-            response.results.add(status=_OK, proof=answer)
-    return response
+    return _filled(log_pb2.ProveInclusionResponse(), answers, "proof")
 
 
 def signatures_to_proto(answers: Iterable[bytes | TheoryError]) -> log_pb2.SignReceiptsResponse:
     """One result per receipt."""
-    response = log_pb2.SignReceiptsResponse()
-    for answer in answers:
-        if isinstance(answer, TheoryError):
-            response.results.add(status=item_status(answer))
-        else:
-            response.results.add(status=_OK, signature=answer)
-    return response
+    return _filled(log_pb2.SignReceiptsResponse(), answers, "signature")
 
 
 def event_to_proto(event: StoredEvent) -> event_pb2.Event:
@@ -178,6 +161,16 @@ def budget_to_proto(budget: Budget) -> budget_pb2.Budget:
         spent_usd_micro=budget.spent_usd_micro,
         debt_usd_micro=budget.debt_usd_micro,
     )
+
+
+def _filled(response: _Log, answers: Iterable[Any], field: str) -> _Log:
+    """A result per answer: its status alone, or with the answer in that field."""
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            response.results.add(status=item_status(answer))
+        else:
+            response.results.add(status=_OK, **{field: answer})
+    return response
 
 
 def _with_room(

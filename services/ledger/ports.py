@@ -88,8 +88,6 @@ class Changes:
     events: Sequence[StoredEvent] = ()
     """Of each chain in order of `seq`, right behind its head."""
     heads: Sequence[ChainHead] = ()
-    log_sizes: tuple[int, int] | None = None
-    """How many leaves the Merkle tree had, and has with these events; None where there are none."""
     tiles: Mapping[TileKey, bytes] = field(default_factory=dict)
     """Those that are new or longer."""
     receipts: Sequence[StoredReceipt] = ()
@@ -97,6 +95,11 @@ class Changes:
     """As they were read, None where they are new; and as they shall be."""
     executions: Sequence[Execution] = ()
     attempts: Sequence[Attempt] = ()
+
+    @property
+    def log_sizes(self) -> tuple[int, int] | None:
+        """How many leaves the Merkle tree had, and has with these events; None where there are none."""
+        return (self.events[0].log_index, self.events[-1].log_index + 1) if self.events else None
 
 
 class LedgerTransaction(Protocol):

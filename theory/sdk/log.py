@@ -102,9 +102,9 @@ class LogClient:
         note = (await call(self._stub.GetCheckpoint, pb.GetCheckpointRequest())).note
         found = opened(note, self.key)
         before = self._memory.load(self.key)
-        if before is not None:
-            await self._refuse_fork(opened(before, self.key), found)
         if note != before:
+            if before is not None:
+                await self._refuse_fork(opened(before, self.key), found)
             self._memory.save(self.key, note)
         return found, note
 

@@ -3,8 +3,6 @@
 import asyncio
 import base64
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -88,17 +86,7 @@ def _publish(path: Path, key: Mapping[str, JSON]) -> None:
     """Put `key` before the others in the file, whole: a reader sees the file of before or this one."""
     others = [each for each in _published(path) if each.get("kid") != key["kid"]]
     text = jcs.canonical({"keys": [dict(key), *others[: MAX_KEYS - 1]]})
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).chmod(0o644)  # services of other users read it, too
-        Path(draft).rename(path)
-    finally:
-        Path(draft).unlink(missing_ok=True)
+    key_file.replace(path, text, mode=0o644)  # services of other users read it, too
 
 
 def _published(path: Path) -> list[dict[str, JSON]]:

@@ -40,7 +40,6 @@ class Tables:
     receipts: dict[str, StoredReceipt] = field(default_factory=dict)
     tiles: dict[TileKey, bytes] = field(default_factory=dict)
     log_size: int = 0
-    log_indexes: set[int] = field(default_factory=set)
 
     def copy(self) -> Self:
         """The same state, changed by nobody else."""
@@ -54,7 +53,6 @@ class Tables:
             dict(self.receipts),
             dict(self.tiles),
             self.log_size,
-            set(self.log_indexes),
         )
 
 
@@ -94,7 +92,6 @@ class MemoryTransaction:
         for event in changes.events:
             tables.events.setdefault(event.plan_id, []).append(event)
             tables.event_by_id[event.plan_id, event.event_id] = event
-            tables.log_indexes.add(event.log_index)
         tables.heads |= {each.plan_id: each for each in changes.heads}
         tables.tiles |= changes.tiles
         if changes.log_sizes is not None:
@@ -177,11 +174,8 @@ def _check(tables: Tables, changes: Changes) -> None:
         if event.seq != next_seq.get(event.plan_id, 1) or (event.plan_id, event.event_id) in tables.event_by_id:
             raise Corrupt("STORE_CORRUPT", "an event would be changed, or leave a gap")
         next_seq[event.plan_id] = event.seq + 1
-    if changes.log_sizes is not None and changes.log_sizes[0] != tables.log_size:
-        raise Corrupt("STORE_CORRUPT", "the tree would fork")
-    indexes = [each.log_index for each in changes.events]
-    if not set(indexes).isdisjoint(tables.log_indexes) or len(set(indexes)) < len(indexes):
-        raise Corrupt("STORE_CORRUPT", "a leaf would be changed")
+    if any(each.log_index != index for index, each in enumerate(changes.events, tables.log_size)):
+        raise Corrupt("STORE_CORRUPT", "a leaf would be changed, or leave a gap")
     if any(each.receipt_id in tables.receipts for each in changes.receipts):
         raise Corrupt("STORE_CORRUPT", "a receipt would be changed")
     for before, after in changes.budgets:

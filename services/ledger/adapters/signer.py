@@ -1,7 +1,5 @@
 """The key of the log in a file of its home, and signatures by it."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Self
 
@@ -34,10 +32,7 @@ class FileSigner:
         line = f"{signer.key.text}\n"
         public = home / PUBLIC_FILE
         if not public.exists() or public.read_text("ascii", "replace") != line:
-            handle, draft = tempfile.mkstemp(dir=home, prefix=f".{PUBLIC_FILE}-")
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(line)
-            Path(draft).replace(public)
+            key_file.replace(public, line.encode("ascii"))
         return signer
 
     def sign(self, message: bytes) -> bytes:

@@ -90,7 +90,6 @@ class Books:
                 Changes(
                     events=added,
                     heads=[after for _, after in heads],
-                    log_sizes=(added[0].log_index, self._next_leaf()) if added else None,
                     tiles=self._tiles_with(added),
                     receipts=[after for _, after in receipts],
                     budgets=budgets,

@@ -35,7 +35,6 @@ class Log:
             root = await self._made(lambda node: merkle.root(size, node))
             text = Checkpoint(self._signer.key.name, size, root).text
             self._newest = size, note_of(text, self._signer.key, self._signer.sign(text.encode()))
-            return self._newest[1]
         return self._newest[1]
 
     async def tiles(self, keys: Sequence[TileKey]) -> list[bytes | TheoryError]:
@@ -51,7 +50,8 @@ class Log:
         await self._refuse_size(size)
         held = [each for each in indexes if 0 <= each < size]
         proofs = await self._made(lambda node: {each: merkle.inclusion_proof(each, size, node) for each in held})
-        return [proofs.get(each) or _proof_of_none(each, size) for each in indexes]
+        none = _unknown("a tree of that size has no such leaf")
+        return [proofs.get(each, none) for each in indexes]
 
     async def prove_consistency(self, old: int, new: int) -> list[bytes]:
         """The proof that the tree of `new` leaves begins with that of `old`.
@@ -97,11 +97,6 @@ class Log:
 
     async def _read(self, keys: Collection[TileKey]) -> Mapping[TileKey, bytes]:
         return await self._store.tiles(keys) if keys else {}
-
-
-def _proof_of_none(index: int, size: int) -> list[bytes] | TheoryError:
-    """A tree of one leaf needs no proof; a leaf that is not there has none."""
-    return [] if index == 0 and size == 1 else _unknown("a tree of that size has no such leaf")
 
 
 def _unknown(message: str) -> OutOfRange:

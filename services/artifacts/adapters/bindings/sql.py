@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-import orjson
 from sqlalchemy import Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, TextClause, text
 
 from services.artifacts.adapters.bindings import sql_inputs, sql_retention
 from services.artifacts.adapters.bindings.sql_inputs import InputRows
+from services.artifacts.adapters.bindings.sql_lists import json_of
 from services.artifacts.ports import (
     BindingAdapter,
     BindingReader,
@@ -149,7 +149,7 @@ class _Table(InputRows):
         self._connection.execute(_BIND, [_row_of(hold) for hold in holds])
 
     def release(self, execution_ids: Collection[ExecutionId]) -> None:
-        self._connection.execute(_RELEASE, {"asked": _json([each.text for each in execution_ids])})
+        self._connection.execute(_RELEASE, {"asked": json_of([each.text for each in execution_ids])})
 
     def reserve(self, holds: Sequence[Hold]) -> None:
         self._connection.execute(_RESERVE, [_row_of(hold) for hold in holds])
@@ -175,7 +175,7 @@ class _Table(InputRows):
 
     def _asked(self, statement: TextClause, asked: Iterable[object]) -> Sequence[Sequence[Any]]:
         array = list(asked)
-        return self._connection.execute(statement, {"asked": _json(array)}).all() if array else ()
+        return self._connection.execute(statement, {"asked": json_of(array)}).all() if array else ()
 
 
 class SqlBindings:
@@ -233,7 +233,3 @@ def _fence_of(row: Sequence[Any]) -> Fence:
     execution_id, plan_id, world, epoch, is_open, time_us = row
     plan, name = plan_id and PlanId(plan_id), world and WorldName(world)
     return Fence(ExecutionId(execution_id), plan, name, epoch, bool(is_open), from_us(time_us))
-
-
-def _json(array: Sequence[object]) -> str:
-    return orjson.dumps(array).decode()

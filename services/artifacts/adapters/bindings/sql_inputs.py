@@ -1,11 +1,10 @@
 """What attempts may read, in SQL, beside the table of paths, in whose transactions it is written."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
-import orjson
 from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, text
 
+from services.artifacts.adapters.bindings.sql_lists import json_of, texts_of
 from services.artifacts.adapters.bindings.sql_retention import RetentionRows
 from services.artifacts.ports import Input
 from services.drivers.sql.statement import Statement
@@ -73,11 +72,11 @@ class InputRows(RetentionRows):
         return super().drop_rows(world, limit)
 
     def told(self, execution_ids: Collection[ExecutionId]) -> Mapping[ExecutionId, int]:
-        rows = TOLD.rows(self._connection, asked=_texts(execution_ids))
+        rows = TOLD.rows(self._connection, asked=texts_of(execution_ids))
         return {ExecutionId(row[0]): row[1] for row in rows}
 
     def input_paths(self, execution_id: ExecutionId, epoch: int, paths: Collection[str]) -> set[str]:
-        asked = _json(list(paths))
+        asked = json_of(list(paths))
         rows = PATHS.rows(self._connection, execution_id=execution_id.text, epoch=epoch, asked=asked)
         return {row[0] for row in rows}
 
@@ -89,22 +88,14 @@ class InputRows(RetentionRows):
     def readable(self, execution_id: ExecutionId, epoch: int, cids: Collection[Cid]) -> set[Cid]:
         if not cids:
             return set()
-        rows = READABLE.rows(self._connection, execution_id=execution_id.text, epoch=epoch, asked=_texts(cids))
+        rows = READABLE.rows(self._connection, execution_id=execution_id.text, epoch=epoch, asked=texts_of(cids))
         return {Cid(row[0]) for row in rows}
 
     def tell(self, inputs: Sequence[Input]) -> None:
         rows = [(each.execution_id.text, each.path, each.cid.text, each.epoch, each.world) for each in inputs]
         if rows:
-            _TELL.run(self._connection, asked=_json(rows))
+            _TELL.run(self._connection, asked=json_of(rows))
 
     def forget_inputs(self, execution_ids: Collection[ExecutionId]) -> None:
         if execution_ids:
-            FORGET.run(self._connection, asked=_texts(execution_ids))
-
-
-def _texts(items: Iterable[Cid] | Iterable[ExecutionId]) -> str:
-    return _json([each.text for each in items])
-
-
-def _json(array: list[Any]) -> str:
-    return orjson.dumps(array).decode()
+            FORGET.run(self._connection, asked=texts_of(execution_ids))

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, text
 
+from services.artifacts.adapters.bindings.sql_lists import json_of, texts_of
 from services.artifacts.ports import DroppedWorld, Mark, Pin, PinKind, StoredBlob
 from services.drivers.moments import from_us, to_us
 from services.drivers.sql.statement import Statement
@@ -135,11 +135,11 @@ class RetentionRows:
         self._connection = connection
 
     def pinned(self, holder: str, cids: Collection[Cid]) -> set[Cid]:
-        rows = PINNED.rows(self._connection, holder=holder, asked=_texts(cids)) if cids else []
+        rows = PINNED.rows(self._connection, holder=holder, asked=texts_of(cids)) if cids else []
         return {Cid(row[0]) for row in rows}
 
     def referenced(self, cids: Collection[Cid]) -> set[Cid]:
-        return {Cid(row[0]) for row in REFERENCED.rows(self._connection, asked=_texts(cids))} if cids else set()
+        return {Cid(row[0]) for row in REFERENCED.rows(self._connection, asked=texts_of(cids))} if cids else set()
 
     def marked(self) -> bool:
         return MARKED.scalar(self._connection) is not None
@@ -147,7 +147,7 @@ class RetentionRows:
     def marks(self, cids: Collection[Cid]) -> Mapping[Cid, Mark]:
         if not cids or not self.marked():
             return {}
-        return _marks_of(MARKS.rows(self._connection, asked=_texts(cids)))
+        return _marks_of(MARKS.rows(self._connection, asked=texts_of(cids)))
 
     def due(self, before: datetime, limit: int) -> Mapping[Cid, Mark]:
         return _marks_of(DUE.rows(self._connection, before=to_us(before), most=limit))
@@ -156,7 +156,7 @@ class RetentionRows:
         return _marks_of(DELETING.rows(self._connection, most=limit))
 
     def dropped(self, worlds: Collection[str]) -> Mapping[str, DroppedWorld]:
-        rows = DROPPED.rows(self._connection, asked=_json(sorted(worlds))) if worlds else []
+        rows = DROPPED.rows(self._connection, asked=json_of(sorted(worlds))) if worlds else []
         return {row[0]: _dropped_of(row) for row in rows}
 
     def dropping(self) -> list[DroppedWorld]:
@@ -172,20 +172,20 @@ class RetentionRows:
 
     def pin(self, pins: Collection[Pin]) -> None:
         rows = [(each.holder, each.kind, each.cid.text, each.world) for each in pins]
-        _PINS.run(self._connection, asked=_json(rows))
+        _PINS.run(self._connection, asked=json_of(rows))
 
     def unpin(self, holders: Collection[str], kind: PinKind) -> None:
-        _UNPIN.run(self._connection, asked=_json(list(holders)), kind=kind.value)
+        _UNPIN.run(self._connection, asked=json_of(list(holders)), kind=kind.value)
 
     def mark(self, blobs: Collection[StoredBlob], time: datetime) -> None:
         rows = [(each.cid.text, each.size_bytes) for each in blobs]
-        _ADD_MARKS.run(self._connection, asked=_json(rows), time_us=to_us(time))
+        _ADD_MARKS.run(self._connection, asked=json_of(rows), time_us=to_us(time))
 
     def unmark(self, cids: Collection[Cid]) -> None:
-        _UNMARK.run(self._connection, asked=_texts(cids))
+        _UNMARK.run(self._connection, asked=texts_of(cids))
 
     def condemn(self, cids: Collection[Cid]) -> None:
-        _CONDEMN.run(self._connection, asked=_texts(cids))
+        _CONDEMN.run(self._connection, asked=texts_of(cids))
 
     def drop(self, world: DroppedWorld) -> None:
         row = {"world": world.world, "time_us": to_us(world.time), "paths": world.paths, "done": world.done}
@@ -206,11 +206,3 @@ def _marks_of(rows: Collection[tuple[Any, ...]]) -> Mapping[Cid, Mark]:
 def _dropped_of(row: tuple[Any, ...]) -> DroppedWorld:
     world, time_us, paths, done = row
     return DroppedWorld(world, from_us(time_us), paths, bool(done))
-
-
-def _texts(cids: Collection[Cid]) -> str:
-    return _json([cid.text for cid in cids])
-
-
-def _json(array: list[Any]) -> str:
-    return orjson.dumps(array).decode()

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http import HTTPStatus
@@ -169,17 +169,6 @@ class Bucket:
             pages = self.raw.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=self.prefix + below)
             found = (each for page in pages for each in page.get("Contents", []))
             return [each["Key"].removeprefix(self.prefix) for each in found if each["LastModified"] < than]
-
-        return await self.read(look)
-
-    async def page(self, below: str, after: str) -> Mapping[str, int]:
-        """The lengths of the next objects below a folder, by key, behind the key `after`: up to a thousand."""
-
-        def look() -> Mapping[str, int]:
-            answer = self.raw.list_objects_v2(
-                Bucket=self.name, Prefix=self.prefix + below, StartAfter=self.prefix + after
-            )
-            return {each["Key"].removeprefix(self.prefix): each["Size"] for each in answer.get("Contents", [])}
 
         return await self.read(look)
 

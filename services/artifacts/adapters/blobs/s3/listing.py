@@ -11,6 +11,8 @@ LEAST = 500
 """So many names are looked for in pages; fewer are asked for one by one."""
 WORTH = 100
 """A page costs about as much as so many questions (measured): one that answers fewer is the last."""
+_PAGE = 1_000
+"""The most that a page shows."""
 _PARTS = 4
 """How many ranges of names are looked through side by side."""
 
@@ -37,9 +39,10 @@ async def _looked_through(bucket: Bucket, below: str, wanted: Sequence[str]) -> 
     while at < len(wanted):
         try:
             # Behind all but the last character of a name the name itself comes, or at most a few before it.
-            page = await bucket.page(below, wanted[at][:-1])
+            listed = await bucket.listed(below, wanted[at][:-1], _PAGE)
         except TheoryError:
             break
+        page = {key: size for key, size, _ in listed}
         behind = bisect_right(wanted, max(page), at) if page else at
         seen = {key: page[key] for key in wanted[at:behind] if key in page}
         found.update(seen)
