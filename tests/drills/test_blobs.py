@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import io
-import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.buckets import S3
-from tests.drills.installation import ROOT
+from tests.drills.alone import alone
 from tests.servers import AWS_VARIABLES
 from theory.core.cid import Cid
 from theory.core.errors import TheoryError
@@ -52,34 +50,22 @@ class Installation:
     @asynccontextmanager
     async def service(self) -> AsyncIterator[tuple[ArtifactsClient, asyncio.subprocess.Process]]:
         """A running service; what is left of it at the end is killed."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
         chosen = {
-            "THEORY_HOME": str(self.home),
             "THEORY_ARTIFACTS_BLOBS_URL": self._store.address("drill"),
             "THEORY_ARTIFACTS_DATA_URL": self._data_url,
         }
-        with (self.home / "service.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "services.artifacts"),
-                cwd=ROOT,
-                env={**environment, **AWS_VARIABLES, **chosen},
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            async with connect(socket_url(self.home, "artifacts")) as channel:
-                client = ArtifactsClient(channel)
-                await self._until_it_answers(client, process)
-                yield client, process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+        async with (
+            alone("artifacts", self.home, **AWS_VARIABLES, **chosen) as process,
+            connect(socket_url(self.home, "artifacts")) as channel,
+        ):
+            client = ArtifactsClient(channel)
+            await self._until_it_answers(client, process)
+            yield client, process
 
     async def _until_it_answers(self, client: ArtifactsClient, process: asyncio.subprocess.Process) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                assert process.returncode is None, (self.home / "service.log").read_text()
+                assert process.returncode is None, (self.home / "artifacts.log").read_text()
                 try:
                     await client.capabilities()
                 except (TheoryError, TimeoutError):

@@ -1,16 +1,14 @@
 """A store that is killed in the middle of a collection has lost nothing that is bound, and goes on (I-128, I-130)."""
 
 import asyncio
-import os
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
-from tests.drills.installation import ROOT
+from tests.drills.alone import alone
 from theory.core.cid import Cid
 from theory.core.errors import TheoryError
 from theory.core.world_path import WorldName, WorldPath
@@ -29,27 +27,13 @@ FREE = [b"free %d" % number for number in range(3_000)]
 
 @asynccontextmanager
 async def _service(home: Path) -> AsyncIterator[tuple[ArtifactsClient, RetentionClient, asyncio.subprocess.Process]]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
-    with (home / "service.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.artifacts"),
-            cwd=ROOT,
-            env={**environment, "THEORY_HOME": str(home)},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        async with connect(socket_url(home, "artifacts")) as channel:
-            client = ArtifactsClient(channel)
-            async with asyncio.timeout(PATIENCE_S):
-                while not await _answers(client):
-                    assert process.returncode is None, (home / "service.log").read_text()
-                    await asyncio.sleep(0.05)
-            yield client, RetentionClient(channel), process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    async with alone("artifacts", home) as process, connect(socket_url(home, "artifacts")) as channel:
+        client = ArtifactsClient(channel)
+        async with asyncio.timeout(PATIENCE_S):
+            while not await _answers(client):
+                assert process.returncode is None, (home / "artifacts.log").read_text()
+                await asyncio.sleep(0.05)
+        yield client, RetentionClient(channel), process
 
 
 async def _answers(client: ArtifactsClient) -> bool:

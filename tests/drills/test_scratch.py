@@ -1,15 +1,13 @@
 """What the resources service answered survives kill -9, and a repeat of what it did not answer does no harm."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.drills.installation import ROOT
+from tests.drills.alone import alone
 from theory.core.adapters import KVIncr, QueuePublish
 from theory.core.errors import TheoryError
 from theory.sdk.kv import KVClient
@@ -37,24 +35,13 @@ class Scratch:
     @asynccontextmanager
     async def server(self) -> AsyncIterator[tuple[KVClient, QueueClient, asyncio.subprocess.Process]]:
         """A running service; what is left of it at the end is killed."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
-        with (self.home / "server.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "services.resources"),
-                cwd=ROOT,
-                env={**environment, "THEORY_HOME": str(self.home)},
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            async with connect(socket_url(self.home, "resources")) as channel:
-                kv = KVClient(channel)
-                await self._until_it_answers(kv, process)
-                yield kv, QueueClient(channel), process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+        async with (
+            alone("resources", self.home) as process,
+            connect(socket_url(self.home, "resources")) as channel,
+        ):
+            kv = KVClient(channel)
+            await self._until_it_answers(kv, process)
+            yield kv, QueueClient(channel), process
 
     async def _until_it_answers(self, kv: KVClient, process: asyncio.subprocess.Process) -> None:
         async with asyncio.timeout(PATIENCE_S):

@@ -1,14 +1,13 @@
 """A dispatch that is killed between fixing its chunks and running reads what was recorded, whatever was appended."""
 
 import asyncio
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.drills.installation import ROOT, Installation
+from tests.drills.alone import alone
+from tests.drills.installation import Installation
 from theory.core.chunk import chunk_path
 from theory.core.cid import Cid
 from theory.core.errors import TheoryError
@@ -43,32 +42,19 @@ async def _append(theory: Theory, idxs: list[int]) -> None:
 
 async def _append_alone(home: Path, idxs: list[int]) -> None:
     """Start the artifacts alone, so that nobody carries a plan on, and append."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
-    with (home / "artifacts.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.artifacts"),
-            cwd=ROOT,
-            env={**environment, "THEORY_HOME": str(home)},
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        async with (
-            asyncio.timeout(60),
-            Theory.connect(url_by_service={"artifacts": socket_url(home, "artifacts")}) as theory,
-        ):
-            while process.returncode is None:
-                try:
-                    await theory.streams.capabilities()
-                except (TheoryError, TimeoutError):
-                    await asyncio.sleep(0.05)
-                else:
-                    break
-            await _append(theory, idxs)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    async with (
+        alone("artifacts", home) as process,
+        asyncio.timeout(60),
+        Theory.connect(url_by_service={"artifacts": socket_url(home, "artifacts")}) as theory,
+    ):
+        while process.returncode is None:
+            try:
+                await theory.streams.capabilities()
+            except (TheoryError, TimeoutError):
+                await asyncio.sleep(0.05)
+            else:
+                break
+        await _append(theory, idxs)
 
 
 def _spec() -> PlanSpec:

@@ -1,8 +1,6 @@
 """What was answered of streams survives kill -9: chunks in the ring, indexes without a gap, counters, samples."""
 
 import asyncio
-import os
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.installation import ROOT
+from tests.drills.alone import alone
 from theory.core.cid import Cid
 from theory.core.errors import TheoryError
 from theory.core.stream import AskedLimits, Chunk
@@ -39,25 +37,6 @@ class Streams:
         self.reasons: set[str] = set()
         """Why appends failed."""
         self._enough = asyncio.Event()
-
-    @asynccontextmanager
-    async def server(self, service: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """A running service; what is left of it at the end is killed."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("THEORY_")}
-        with (self.home / f"{service}.log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", f"services.{service}"),
-                cwd=ROOT,
-                env={**environment, "THEORY_HOME": str(self.home)},
-                stdout=log,
-                stderr=log,
-            )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Theory]:
@@ -149,19 +128,19 @@ async def _samples(theory: Theory, count: int) -> list[Mapping[str, object]]:
 @pytest.mark.drill
 async def test_acknowledged_chunks_survive_kill_9(tmp_path: Path) -> None:
     streams = Streams(tmp_path)
-    async with streams.server("ledger"):
+    async with alone("ledger", tmp_path):
         for _ in range(KILLS):
-            async with streams.server("artifacts") as process, streams.client() as theory:
+            async with alone("artifacts", tmp_path) as process, streams.client() as theory:
                 workers = [asyncio.create_task(streams.work(theory)) for _ in range(WORKERS)]
                 workers.append(asyncio.create_task(streams.work_alone(theory)))
                 await streams.until_enough()
                 process.kill()
                 await asyncio.gather(*workers)
 
-        async with streams.server("artifacts"), streams.client() as theory:
+        async with alone("artifacts", tmp_path), streams.client() as theory:
             await streams.append_alone(theory)
-            alone = await theory.streams.status(WORLD, SERIES[1])
-            assert alone.chunk_count == len(streams.answered[SERIES[1]])
+            single = await theory.streams.status(WORLD, SERIES[1])
+            assert single.chunk_count == len(streams.answered[SERIES[1]])
             assert streams.reasons <= {"SERVICE_UNREACHABLE"}
             expected: Counter[tuple[object, object]] = Counter()
             for series in SERIES:
