@@ -88,6 +88,8 @@ class ScriptedRuntime:
         """The attempts that were started, in order, each once: `transition-a0`, or `transition.index-a0`."""
         self.contexts: dict[str, ExpandedContext] = {}
         """What each was given."""
+        self.cancelled: list[str] = []
+        """The attempts that were to end, in order, each as often as it was asked for."""
         self.released: list[str] = []
         self.kept: list[frozenset[str]] = []
         """What each sweep was told to leave alone."""
@@ -98,6 +100,7 @@ class ScriptedRuntime:
         self._clock: Clock = SystemClock()
         self._memory = MemoryPlaces()
         self._running: dict[str, asyncio.Task[Act]] = {}
+        self._stopped: dict[str, asyncio.Event] = {}
         self._moved = asyncio.Condition()
 
     async def open(self, settings: RuntimeSettings) -> "ScriptedRuntime":
@@ -109,7 +112,15 @@ class ScriptedRuntime:
         """As if it were new; nothing may be under way."""
         self.down = self.image_fault = self.release_fault = None
         self.images_resolved = self.most_at_once = 0
-        for each in (self.scripts, self.invoked, self.contexts, self.released, self.kept, self._running):
+        for each in (
+            self.scripts,
+            self.invoked,
+            self.contexts,
+            self.cancelled,
+            self.released,
+            self.kept,
+            self._running,
+        ):
             each.clear()
 
     async def until_running(self, count: int) -> None:
@@ -158,7 +169,9 @@ class ScriptedRuntime:
         )
 
     async def cancel(self, context: ExpandedContext) -> None:
-        """Nothing here is ever cancelled."""
+        name = attempt_name(context)
+        self.cancelled.append(name.removeprefix(f"{context.plan_id}."))
+        self._stopped.setdefault(name, asyncio.Event()).set()
 
     async def reap(self, keep: frozenset[str]) -> tuple[str, ...]:
         self.kept.append(keep)
@@ -190,11 +203,20 @@ class ScriptedRuntime:
 
     async def _act(self, context: ExpandedContext) -> Act:
         act = self._written_for(context)
-        if act.hold is not None:
-            await act.hold.wait()
+        if act.hold is not None and await self._stopped_first(attempt_name(context), act.hold):
+            return Act(outcome=AttemptOutcome.CANCELLED, exit_code=143)
         if act.raises is not None:
             raise act.raises
         return act
+
+    async def _stopped_first(self, name: str, hold: asyncio.Event) -> bool:
+        waits = [asyncio.ensure_future(each.wait()) for each in (self._stopped.setdefault(name, asyncio.Event()), hold)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        return self._stopped[name].is_set()
 
     def _written_for(self, context: ExpandedContext) -> Act:
         execution = context.execution_id.removeprefix(f"{context.plan_id}.")

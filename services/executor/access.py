@@ -12,6 +12,8 @@ ACCESS: Mapping[str, Scope] = {
     f"{_SERVICE}/GetPlan": ANYONE,
     f"{_SERVICE}/ListPlans": ANYONE,
     f"{_SERVICE}/WatchPlan": ANYONE,
+    f"{_SERVICE}/CancelPlan": ANYONE,
+    f"{_SERVICE}/CancelExecution": ANYONE,
     f"{_SERVICE}/GetExecution": ANYONE,
     f"{_SERVICE}/ListExecutions": ANYONE,
 }

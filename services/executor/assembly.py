@@ -16,6 +16,7 @@ from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
 from services.executor.adapters.state import open_state
 from services.executor.config import ExecutorConfig
 from services.executor.domain.attempt import Attempts
+from services.executor.domain.cancel import Cancellations
 from services.executor.domain.ending import Endings
 from services.executor.domain.leftovers import Leftovers
 from services.executor.domain.plan import Plans
@@ -106,7 +107,8 @@ async def assemble(
         max_in_flight=config.max_in_flight,
         reach=reach,
     )
-    plans = Plans(state=state, peers=peers, attempts=attempts, clock=clock, reach=reach)
+    cancellations = Cancellations(state, clock)
+    plans = Plans(state=state, peers=peers, attempts=attempts, cancellations=cancellations, clock=clock, reach=reach)
     submissions = Submissions(
         state=state,
         peers=peers,
@@ -119,6 +121,7 @@ async def assemble(
     servicer = ExecutorServicer(
         state=state,
         submissions=submissions,
+        cancellations=cancellations,
         runtimes=served,
         default_runtime=config.default_runtime,
         max_in_flight=config.max_in_flight,
@@ -129,9 +132,9 @@ async def assemble(
         rpc.add_ExecutorServiceServicer_to_server(servicer, server)
 
     async def start() -> None:
-        cleaning = Background("leftovers", leftovers.run)
-        cleaning.start()
-        opened.push_async_callback(cleaning.close)
+        for background in (Background("leftovers", leftovers.run), Background("cancellations", cancellations.run)):
+            background.start()
+            opened.push_async_callback(background.close)
         opened.push_async_callback(plans.close)
         await sweep.run()
         await plans.resume()

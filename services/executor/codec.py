@@ -24,6 +24,7 @@ _PLAN_STATE: Mapping[PlanState, plan_pb2.Plan.State.ValueType] = {
     PlanState.RUNNING: plan_pb2.Plan.STATE_RUNNING,
     PlanState.SUCCEEDED: plan_pb2.Plan.STATE_SUCCEEDED,
     PlanState.FAILED: plan_pb2.Plan.STATE_FAILED,
+    PlanState.CANCELLED: plan_pb2.Plan.STATE_CANCELLED,
 }
 _EXECUTION_STATE: Mapping[ExecutionState, execution_pb2.Execution.State.ValueType] = {
     ExecutionState.WAITING: execution_pb2.Execution.STATE_WAITING,
@@ -32,6 +33,7 @@ _EXECUTION_STATE: Mapping[ExecutionState, execution_pb2.Execution.State.ValueTyp
     ExecutionState.SUCCEEDED: execution_pb2.Execution.STATE_SUCCEEDED,
     ExecutionState.FAILED: execution_pb2.Execution.STATE_FAILED,
     ExecutionState.SKIPPED: execution_pb2.Execution.STATE_SKIPPED,
+    ExecutionState.CANCELLED: execution_pb2.Execution.STATE_CANCELLED,
 }
 _OUTCOME: Mapping[AttemptOutcome, receipt_pb2.AttemptOutcome.ValueType] = {
     outcome: receipt_pb2.AttemptOutcome.Value(f"ATTEMPT_OUTCOME_{outcome.name}") for outcome in AttemptOutcome

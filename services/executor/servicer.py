@@ -10,6 +10,7 @@ from services.executor.codec import (
     plan_spec_from_proto,
     plan_to_proto,
 )
+from services.executor.domain.cancel import Cancellations
 from services.executor.domain.submit import Submissions
 from services.executor.domain.watch import WatchedState
 from services.executor.ports import Runtime
@@ -29,12 +30,14 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         *,
         state: WatchedState,
         submissions: Submissions,
+        cancellations: Cancellations,
         runtimes: Mapping[str, Runtime],
         default_runtime: str,
         max_in_flight: int,
     ) -> None:
         self._state = state
         self._submissions = submissions
+        self._cancellations = cancellations
         self._runtimes = runtimes
         self._default_runtime = default_runtime
         self._max_in_flight = max_in_flight
@@ -71,6 +74,16 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         async for plan, changed in self._state.follow(PlanId.parse(request.plan_id), after_seq=request.after_seq):
             for message in changes_to_proto(plan, changed):
                 yield message
+
+    async def CancelPlan(self, request: pb.CancelPlanRequest, context: Context) -> pb.CancelPlanResponse:
+        """Ask for the end of a plan."""
+        plan = await self._cancellations.cancel_plan(PlanId.parse(request.plan_id))
+        return pb.CancelPlanResponse(plan=plan_to_proto(plan))
+
+    async def CancelExecution(self, request: pb.CancelExecutionRequest, context: Context) -> pb.CancelExecutionResponse:
+        """Ask for the end of an execution."""
+        record = await self._cancellations.cancel_execution(ExecutionId.parse(request.execution_id))
+        return pb.CancelExecutionResponse(execution=execution_to_proto(record))
 
     async def GetExecution(self, request: pb.GetExecutionRequest, context: Context) -> pb.GetExecutionResponse:
         """Read one execution."""

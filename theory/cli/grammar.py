@@ -139,6 +139,11 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     executions = noun.verb("executions", "list the executions of a plan, or show one", ("PLAN", _PLAN))
     executions.add_argument("execution", metavar="EXECUTION", nargs="?", help="such as report, or render.3")
     noun.verb("explain", "say why each execution ran, or did not have to", ("PLAN", _PLAN))
+    cancel = noun.verb("cancel", "end a plan early, or one execution of it: what runs is stopped", ("PLAN", _PLAN))
+    cancel.add_argument("execution", metavar="EXECUTION", nargs="?", help="such as report, or render.3")
+    cancel.add_argument(
+        "--watch", action=argparse.BooleanOptionalAction, default=True, help="follow it to its end, or only ask for it"
+    )
     noun.verb("watch", "follow a plan to its end; 1 where it fails; --json: one line per change", ("PLAN", _PLAN))
 
 

@@ -26,6 +26,7 @@ _MARK_BY_STATE = {
     ExecutionState.SUCCEEDED: "✓",
     ExecutionState.FAILED: "✗",
     ExecutionState.SKIPPED: "-",
+    ExecutionState.CANCELLED: "-",
 }
 
 
@@ -115,6 +116,7 @@ def _counts(tally: Tally) -> Text:
         (tally.hits, "memo hits", "green"),
         (tally.count(ExecutionState.FAILED), "failed", "red"),
         (tally.count(ExecutionState.SKIPPED), "skipped", "yellow"),
+        (tally.count(ExecutionState.CANCELLED), "cancelled", "yellow"),
     ):
         if count:
             said.append(f"{count} {word}  ", style=style)

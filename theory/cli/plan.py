@@ -12,6 +12,7 @@ from theory.cli.text import between, clean, moment, size, usd
 from theory.core.clock import SystemClock
 from theory.core.errors import NotFound
 from theory.core.execution import PlanState
+from theory.core.ids import ExecutionId
 from theory.core.jcs import JSON
 from theory.sdk.client import Theory
 from theory.sdk.views import ExecutionView, PlanView
@@ -99,6 +100,26 @@ async def explain(session: Session, options: argparse.Namespace) -> int:
         documents.append({"execution_id": each.execution_id.text, "state": each.state.value, "memo": memo})
     session.output.table(rows, ["execution", "result", "why"])
     session.output.document({"executions": documents})
+    return OK
+
+
+async def cancel(session: Session, options: argparse.Namespace) -> int:
+    """End a plan, or one execution of it; what ended before stays."""
+    async with session.connect() as theory:
+        plan_id = await plan_named(theory, options.plan)
+        if options.execution is None:
+            plan = await theory.executor.cancel_plan(plan_id)
+        else:
+            name = options.execution.removeprefix(f"{plan_id}.")
+            await theory.executor.cancel_execution(ExecutionId.parse(f"{plan_id}.{name}"))
+            plan = await theory.executor.get_plan(plan_id)
+        if plan.state.terminal:
+            session.output.line(f"the plan had ended before: {plan.state.value}")
+        elif options.execution is not None or not options.watch:
+            session.output.line(f"asked for: 'theory plan watch {plan_id}' follows it to its end")
+        else:
+            plan = (await follow(session, theory, plan)).plan
+    session.output.document({"plan": plan.to_document()})
     return OK
 
 

@@ -20,11 +20,13 @@ _FAILURES_SHOWN = 3
 STYLE_BY_STATE = {
     PlanState.SUCCEEDED: "green",
     PlanState.FAILED: "red",
+    PlanState.CANCELLED: "yellow",
     PlanState.RUNNING: "cyan",
     ExecutionState.SUCCEEDED: "green",
     ExecutionState.FAILED: "red",
     ExecutionState.RUNNING: "cyan",
     ExecutionState.SKIPPED: "yellow",
+    ExecutionState.CANCELLED: "yellow",
 }
 
 
@@ -87,6 +89,7 @@ def totals(progress: Progress) -> str:
         (ran, "ran", "ran"),
         (_count(executions, ExecutionState.FAILED), "failed", "failed"),
         (_count(executions, ExecutionState.SKIPPED), "skipped", "skipped"),
+        (_count(executions, ExecutionState.CANCELLED), "cancelled", "cancelled"),
         (sum(not each.state.terminal for each in executions), "not yet ended", "not yet ended"),
     ]
     said = ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in parts if count)
@@ -106,6 +109,8 @@ def result(execution: ExecutionView) -> Cell:
 
 def why(execution: ExecutionView) -> str:
     """Why an execution ran, took an earlier result, or failed."""
+    if execution.state is ExecutionState.CANCELLED:
+        return "it was cancelled"
     if execution.state in {ExecutionState.FAILED, ExecutionState.SKIPPED} and execution.failure is not None:
         return failure_text(execution.failure)
     memo = execution.memo

@@ -11,21 +11,23 @@ from theory.core.jcs import JSON
 
 
 class PlanState(StrEnum):
-    """Where a plan stands. The last two are terminal."""
+    """Where a plan stands. The last three are terminal."""
 
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    """Someone asked for its end before all of it had succeeded."""
 
     @property
     def terminal(self) -> bool:
         """Whether it never changes again."""
-        return self in {PlanState.SUCCEEDED, PlanState.FAILED}
+        return self not in {PlanState.QUEUED, PlanState.RUNNING}
 
 
 class ExecutionState(StrEnum):
-    """Where an execution stands. The last three are terminal."""
+    """Where an execution stands. The last four are terminal."""
 
     WAITING = "waiting"
     """What it needs has not succeeded yet."""
@@ -35,11 +37,13 @@ class ExecutionState(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     """Something that it needs failed; it was never claimed."""
+    CANCELLED = "cancelled"
+    """Someone asked for its end; where it was claimed, it is settled so."""
 
     @property
     def terminal(self) -> bool:
         """Whether it never changes again."""
-        return self in {ExecutionState.SUCCEEDED, ExecutionState.FAILED, ExecutionState.SKIPPED}
+        return self not in {ExecutionState.WAITING, ExecutionState.QUEUED, ExecutionState.RUNNING}
 
 
 @dataclass(frozen=True, slots=True)

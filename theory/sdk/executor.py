@@ -80,6 +80,19 @@ class ExecutorClient:
             if not (token := response.next_page_token):
                 return
 
+    async def cancel_plan(self, plan_id: PlanId) -> PlanView:
+        """Ask that a plan end early; it comes back as it stands, and a watch tells when it has ended.
+
+        Idempotent; what has ended stays as it is. `NotFound` (`PLAN_UNKNOWN`).
+        """
+        response = await call(self._stub.CancelPlan, executor_pb2.CancelPlanRequest(plan_id=plan_id.text))
+        return plan_from_proto(response.plan)
+
+    async def cancel_execution(self, execution_id: ExecutionId) -> ExecutionView:
+        """Ask that one execution end early; what needs it is skipped. `NotFound` (`EXECUTION_UNKNOWN`)."""
+        request = executor_pb2.CancelExecutionRequest(execution_id=execution_id.text)
+        return execution_from_proto((await call(self._stub.CancelExecution, request)).execution)
+
     async def get_execution(self, execution_id: ExecutionId) -> ExecutionView:
         """The execution as it stands; `NotFound` (`EXECUTION_UNKNOWN`)."""
         request = executor_pb2.GetExecutionRequest(execution_id=execution_id.text)

@@ -25,6 +25,7 @@ _PLAN_STATE: Mapping[int, PlanState] = {
     plan_pb2.Plan.STATE_RUNNING: PlanState.RUNNING,
     plan_pb2.Plan.STATE_SUCCEEDED: PlanState.SUCCEEDED,
     plan_pb2.Plan.STATE_FAILED: PlanState.FAILED,
+    plan_pb2.Plan.STATE_CANCELLED: PlanState.CANCELLED,
 }
 _EXECUTION_STATE: Mapping[int, ExecutionState] = {
     execution_pb2.Execution.STATE_WAITING: ExecutionState.WAITING,
@@ -33,6 +34,7 @@ _EXECUTION_STATE: Mapping[int, ExecutionState] = {
     execution_pb2.Execution.STATE_SUCCEEDED: ExecutionState.SUCCEEDED,
     execution_pb2.Execution.STATE_FAILED: ExecutionState.FAILED,
     execution_pb2.Execution.STATE_SKIPPED: ExecutionState.SKIPPED,
+    execution_pb2.Execution.STATE_CANCELLED: ExecutionState.CANCELLED,
 }
 _OUTCOME: Mapping[int, AttemptOutcome] = {
     receipt_pb2.AttemptOutcome.Value(f"ATTEMPT_OUTCOME_{each.name}"): each for each in AttemptOutcome

@@ -6,11 +6,12 @@ and may be repeated, and what the ledger says about the end of an attempt wins o
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
 from services.executor.domain import memo, predicates
+from services.executor.domain.cancel import CANCELLED, Stop, Stopped
 from services.executor.domain.collect import Collected
 from services.executor.domain.cost import cost_usd_micro
 from services.executor.domain.ending import Endings
@@ -22,7 +23,7 @@ from services.executor.domain.seats import Seats
 from services.executor.domain.statement import facts_of, memo_event, written_events
 from services.executor.domain.view import AttemptView
 from services.executor.ports import AttemptRecord, ExecutionRecord, ExecutorState, MemoEntry, PlanRecord, World
-from theory.core.clock import Clock
+from theory.core.clock import Clock, until_set
 from theory.core.errors import Conflict, NotFound, NotReady, TheoryError
 from theory.core.execution import ExecutionState, Failure, MemoVerdict
 from theory.core.ids import PlanId
@@ -32,6 +33,9 @@ from theory.core.settle import SettleRequest
 from theory.core.spec import PolicyDoc, RegistrySnapshot
 
 _log = logging.getLogger(__name__)
+
+_FINAL = frozenset({AttemptOutcome.SUCCEEDED, AttemptOutcome.CANCELLED})
+"""What no policy tries again."""
 
 
 class Attempts:
@@ -70,16 +74,36 @@ class Attempts:
         """Nobody carries the plan out any more: give back what is kept for it."""
         await self._seats.let_go(plan_id)
 
-    async def carry_out(self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord) -> ExecutionRecord:
-        """Drive `record` to a terminal state, through as many attempts as the policy allows."""
+    async def carry_out(
+        self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, stop: Stop
+    ) -> ExecutionRecord:
+        """Drive `record` to a terminal state, through as many attempts as the policy allows, or until `stop` is set."""
         policy = snapshot.get_policy(plan.policy)
         while not record.state.terminal:
-            async with self._seats.slot(record):
-                record = await self._step(plan, snapshot, policy, record)
+            try:
+                async with AsyncExitStack() as held:
+                    await self._entered(held, self._seats.slot(record), record, stop)
+                    record = await self._step(plan, snapshot, policy, record, stop)
+            except Stopped:
+                record = await self._endings.refuse(plan, record, None, CANCELLED)
             if record.state is ExecutionState.QUEUED:
                 # Without its slot: others run meanwhile.
-                await self._clock.sleep(policy.backoff_ms_after(record.attempt_idx - 1) / 1000)
+                await until_set(stop.event, self._clock, policy.backoff_ms_after(record.attempt_idx - 1) / 1000)
         return record
+
+    async def _entered(
+        self,
+        held: AsyncExitStack,
+        manager: AbstractAsyncContextManager[None],
+        record: ExecutionRecord,
+        stop: Stop,
+    ) -> None:
+        """Wait to be let in, or for `stop` where nothing of the execution is under way that had to be ended first."""
+        if record.attempt is not None:
+            await held.enter_async_context(manager)
+            return
+        async with stop.heeded():
+            await held.enter_async_context(manager)
 
     async def abandon(self, plan: PlanRecord, record: ExecutionRecord, failure: Failure) -> ExecutionRecord:
         """End an execution whose plan cannot be carried on; what was settled of it before stays."""
@@ -94,22 +118,34 @@ class Attempts:
             return await self._endings.save(ended)
 
     async def _step(
-        self, plan: PlanRecord, snapshot: RegistrySnapshot, policy: PolicyDoc, record: ExecutionRecord
+        self,
+        plan: PlanRecord,
+        snapshot: RegistrySnapshot,
+        policy: PolicyDoc,
+        record: ExecutionRecord,
+        stop: Stop,
     ) -> ExecutionRecord:
         if record.attempt is None:
-            return await self._begin(plan, snapshot, policy, record)
+            return await self._begin(plan, snapshot, policy, record, stop)
         async with self._flight(record, record.attempt.memo_key, record.attempt.components):
-            return await self._attempt(plan, snapshot, policy, record, record.attempt)
+            return await self._attempt(plan, snapshot, policy, record, record.attempt, stop)
 
     async def _begin(
-        self, plan: PlanRecord, snapshot: RegistrySnapshot, policy: PolicyDoc, record: ExecutionRecord
+        self,
+        plan: PlanRecord,
+        snapshot: RegistrySnapshot,
+        policy: PolicyDoc,
+        record: ExecutionRecord,
+        stop: Stop,
     ) -> ExecutionRecord:
         try:
             record = await self._fixing.fix(plan, record)
-            resolved = await patiently(self._clock, lambda: self._resolver.resolve(plan, snapshot, record))
+            async with stop.heeded():
+                resolved = await patiently(self._clock, lambda: self._resolver.resolve(plan, snapshot, record))
         except TheoryError as error:
             return await self._endings.refuse(plan, record, None, Failure.of(error))
-        async with self._flight(record, resolved.memo_key, resolved.components):
+        async with AsyncExitStack() as held:
+            await self._entered(held, self._flight(record, resolved.memo_key, resolved.components), record, stop)
             if memo.complete(resolved.components, record.volumes):
                 if entry := await patiently(self._clock, lambda: self._state.memo(resolved.memo_key)):
                     reused = await self._reuse(plan, record, resolved, entry)
@@ -122,7 +158,7 @@ class Attempts:
                 await patiently(self._clock, lambda: predicates.check(admission, view, snapshot, {"inputs": inputs}))
             except TheoryError as error:
                 return await self._endings.refuse(plan, record, resolved, Failure.of(error))
-            return await self._claim_and_attempt(plan, snapshot, policy, record, resolved)
+            return await self._claim_and_attempt(plan, snapshot, policy, record, resolved, stop)
 
     async def _miss(self, record: ExecutionRecord, resolved: Resolved) -> MemoVerdict:
         look = partial(
@@ -142,6 +178,7 @@ class Attempts:
         policy: PolicyDoc,
         record: ExecutionRecord,
         resolved: Resolved,
+        stop: Stop,
     ) -> ExecutionRecord:
         try:
             claimed = await self._endings.claim(record, resolved.reserve_usd_micro)
@@ -170,7 +207,7 @@ class Attempts:
         )
         record = await self._endings.save(began)
         self._reach("recorded")
-        return await self._attempt(plan, snapshot, policy, record, attempt)
+        return await self._attempt(plan, snapshot, policy, record, attempt, stop)
 
     async def _attempt(
         self,
@@ -179,8 +216,9 @@ class Attempts:
         policy: PolicyDoc,
         record: ExecutionRecord,
         attempt: AttemptRecord,
+        stop: Stop,
     ) -> ExecutionRecord:
-        ended = await self._runs.run(plan, snapshot, record, attempt)
+        ended = await self._runs.run(plan, snapshot, record, attempt, stop)
         result = ended.result
         finished = result.finished_at if result is not None and result.finished_at is not None else self._clock.now()
         started = result.started_at if result is not None and result.started_at is not None else attempt.start_time
@@ -194,7 +232,7 @@ class Attempts:
             epoch=attempt.epoch,
             attempt_idx=attempt.attempt_idx,
             outcome=ended.outcome,
-            final=succeeded or not policy.retries(ended.outcome, attempt.attempt_idx),
+            final=ended.outcome in _FINAL or not policy.retries(ended.outcome, attempt.attempt_idx),
             cost_usd_micro=cost_usd_micro(policy, processor, started, finished, reported),
             outputs=written.outputs,
             facts=facts_of(

@@ -16,6 +16,12 @@ from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.settle import Claimed, ClaimRequest, SettleRequest
 
+_STATE_BY_OUTCOME = {
+    AttemptOutcome.SUCCEEDED: ExecutionState.SUCCEEDED,
+    AttemptOutcome.CANCELLED: ExecutionState.CANCELLED,
+}
+"""How an execution ends whose final attempt ended so; any other outcome fails it."""
+
 
 class Endings:
     """Asks the ledger, and does what it decided."""
@@ -116,7 +122,7 @@ class Endings:
             return await self.next_attempt(record, _failure_in(receipt))
         ended = replace(
             record,
-            state=ExecutionState.SUCCEEDED if succeeded else ExecutionState.FAILED,
+            state=_STATE_BY_OUTCOME.get(receipt.outcome, ExecutionState.FAILED),
             epoch=receipt.epoch,
             chunks=None,  # the receipt names them
             attempt=None,

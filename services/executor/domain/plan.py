@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from services.executor.domain.attempt import Attempts
+from services.executor.domain.cancel import CANCELLED, Cancellations, Stops
 from services.executor.domain.patience import patiently, persistently
 from services.executor.domain.samples import Samples
 from services.executor.ports import ExecutionRecord, ExecutorState, Peers, PlanRecord
@@ -23,6 +24,7 @@ from theory.core.spec import PolicyDoc, RegistrySnapshot
 _log = logging.getLogger(__name__)
 
 _PAGE = 1_000
+_STATE_BY_REASON = {"CANCELLED": PlanState.CANCELLED}
 _FILES_AT_ONCE = 1_000
 
 
@@ -57,6 +59,7 @@ class Plans:
         state: ExecutorState,
         peers: Peers,
         attempts: Attempts,
+        cancellations: Cancellations,
         clock: Clock,
         reach: Callable[[str], None],
     ) -> None:
@@ -67,6 +70,7 @@ class Plans:
         self._scratch = peers.scratch
         self._samples = Samples(world=peers.world, scratch=peers.scratch, clock=clock)
         self._attempts = attempts
+        self._cancellations = cancellations
         self._clock = clock
         self._reach = reach
         self._resumed = False
@@ -132,9 +136,13 @@ class Plans:
             await self._open(plan, policy)
             plan = await self._save(replace(plan, state=PlanState.RUNNING))
             self._reach("opened")
-        async with self._samples.taken(plan, policy.queue_stats_s):
-            failed = await self._run_executions(plan, snapshot)
-        failure = Failure("EXECUTIONS_FAILED", f"{failed} of {plan.execution_count} executions did not succeed", {})
+        async with (
+            self._cancellations.followed(plan.plan_id) as stops,
+            self._samples.taken(plan, policy.queue_stats_s),
+        ):
+            failed = await self._run_executions(plan, snapshot, stops)
+        said = f"{failed} of {plan.execution_count} executions did not succeed"
+        failure = Failure("CANCELLED" if stops.whole else "EXECUTIONS_FAILED", said, {})
         return await self._finish(plan, failure if failed else None)
 
     async def _give_up(self, plan_id: PlanId, failure: Failure) -> PlanRecord:
@@ -174,7 +182,7 @@ class Plans:
             bind = partial(self._world.bind_files, plan.world, plan.plan_id, files[start : start + _FILES_AT_ONCE])
             await persistently(self._clock, bind)
 
-    async def _run_executions(self, plan: PlanRecord, snapshot: RegistrySnapshot) -> int:
+    async def _run_executions(self, plan: PlanRecord, snapshot: RegistrySnapshot, stops: Stops) -> int:
         """Run all that can run; returns how many did not succeed."""
         progress = _Progress()
         waiting: list[ExecutionRecord] = []
@@ -190,15 +198,17 @@ class Plans:
             elif record.state is ExecutionState.WAITING:
                 waiting.append(record)
             else:
-                running.add(self._start(plan, snapshot, record))
+                running.add(self._start(plan, snapshot, record, stops))
         try:
             while waiting or running:
-                waiting, ready, skipped = await self._release(waiting, progress)
+                stops.news.clear()
+                waiting, ready, skipped = await self._release(waiting, progress, stops)
                 failed += skipped
-                running |= {self._start(plan, snapshot, record) for record in ready}
+                running |= {self._start(plan, snapshot, record, stops) for record in ready}
                 if not running:
                     continue
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                done = await _first_ended(running, stops.news if waiting else None)
+                running -= done
                 for task in done:
                     ended = task.result()
                     progress.end(ended)
@@ -210,15 +220,17 @@ class Plans:
         return failed
 
     async def _release(
-        self, waiting: Iterable[ExecutionRecord], progress: _Progress
+        self, waiting: Iterable[ExecutionRecord], progress: _Progress, stops: Stops
     ) -> tuple[list[ExecutionRecord], list[ExecutionRecord], int]:
-        """Sort the waiting: who waits on, who is ready, and how many were skipped because what they need failed."""
+        """Sort the waiting: who waits on, who is ready, and how many are to end, or need something that failed."""
         still, ready, skipped = [], [], []
         for record in waiting:
-            if lost := progress.lost(record):
+            now = self._clock.now()
+            if stops.asked(record.execution_id):
+                skipped.append(replace(record, state=ExecutionState.CANCELLED, failure=CANCELLED, finish_time=now))
+            elif lost := progress.lost(record):
                 names = " ".join(need.text for need in lost)
                 failure = Failure("NEED_FAILED", f"it needs {names}, which failed", {"needs": names})
-                now = self._clock.now()
                 skipped.append(replace(record, state=ExecutionState.SKIPPED, failure=failure, finish_time=now))
             elif progress.ready(record):
                 ready.append(replace(record, state=ExecutionState.QUEUED))
@@ -232,15 +244,15 @@ class Plans:
         return still, ready, len(skipped)
 
     def _start(
-        self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord
+        self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, stops: Stops
     ) -> asyncio.Task[ExecutionRecord]:
-        carrying = self._attempts.carry_out(plan, snapshot, record)
+        carrying = self._attempts.carry_out(plan, snapshot, record, stops.of(record.execution_id))
         return asyncio.create_task(carrying, name=f"execution {record.execution_id}")
 
     async def _finish(self, plan: PlanRecord, failure: Failure | None) -> PlanRecord:
         self._reach("finishing")
         now = self._clock.now()
-        state = PlanState.SUCCEEDED if failure is None else PlanState.FAILED
+        state = PlanState.SUCCEEDED if failure is None else _STATE_BY_REASON.get(failure.reason, PlanState.FAILED)
         body: dict[str, JSON] = {"executions": plan.execution_count}
         if failure is not None:
             body["failure"] = failure.to_document()
@@ -280,5 +292,19 @@ class Plans:
 
     def _event(self, plan: PlanRecord, kind: str, ts: str, body: dict[str, JSON]) -> NewEvent:
         # One of each per plan: a repeat after a crash is the same event.
-        name = "plan.finished" if kind in {"plan.succeeded", "plan.failed"} else kind
+        name = kind if kind == "plan.submitted" else "plan.finished"
         return NewEvent(event_id=f"{name}/{plan.plan_id}", kind=kind, ts=ts, body=body)
+
+
+async def _first_ended(
+    running: set[asyncio.Task[ExecutionRecord]], news: asyncio.Event | None
+) -> set[asyncio.Task[ExecutionRecord]]:
+    """Those that have ended, once one has; or none, once there is news."""
+    if news is None:
+        return (await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED))[0]
+    hearing = asyncio.ensure_future(news.wait())
+    try:
+        await asyncio.wait({*running, hearing}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        hearing.cancel()
+    return {task for task in running if task.done()}

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from services.executor.domain import predicates
+from services.executor.domain.cancel import CANCELLED, Stop
 from services.executor.domain.collect import Collected, collect
 from services.executor.domain.leftovers import Leftovers
 from services.executor.domain.patience import patiently
@@ -38,6 +39,7 @@ OUTCOME_BY_REASON: Mapping[str, AttemptOutcome] = {
     "PATH_BOUND": AttemptOutcome.INVALID_OUTPUT,
     "PATH_SHADOWED": AttemptOutcome.INVALID_OUTPUT,
     "PREDICATE_REFUSED": AttemptOutcome.PREDICATE_REFUSED,
+    CANCELLED.reason: AttemptOutcome.CANCELLED,
 }
 """How an attempt ended, where it was not its processor that ended it; anything else is FAILED."""
 
@@ -98,16 +100,25 @@ class Runs:
         self._reach = reach
 
     async def run(
-        self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, attempt: AttemptRecord
+        self,
+        plan: PlanRecord,
+        snapshot: RegistrySnapshot,
+        record: ExecutionRecord,
+        attempt: AttemptRecord,
+        stop: Stop,
     ) -> Ended:
-        """Run one attempt, or take it up where it is. What goes wrong is its outcome, not an error of the executor."""
+        """Run one attempt, or take it up where it is. What goes wrong is its outcome, not an error of the executor.
+
+        Once it is to `stop` its processor is ended; what has exited before is collected as ever.
+        """
         result: ProcessorResult | None = None
         collected: Collected | None = None
         try:
             place, context = await self._place(plan, snapshot, record, attempt)
             self._reach("placed")
             runtime = self._resolver.runtime(record.runtime)
-            result = await runtime.invoke(record.processor.text, context, image_digest=attempt.image_digest)
+            async with stop.passed_on(lambda: runtime.cancel(context), self._clock):
+                result = await runtime.invoke(record.processor.text, context, image_digest=attempt.image_digest)
             self._reach("exited")
             if result.outcome is not AttemptOutcome.SUCCEEDED:
                 timeout_s = snapshot.get_processor(record.processor).runtime.timeout_s
@@ -224,5 +235,7 @@ def _failure_of(result: ProcessorResult, timeout_s: int) -> Failure:
             return Failure("PROCESSOR_OOM", result.message, {})
         case AttemptOutcome.LOST:
             return Failure("ATTEMPT_LOST", result.message, {})
+        case AttemptOutcome.CANCELLED:
+            return CANCELLED
         case _:
             return Failure("PROCESSOR_FAILED", result.message, {"exit_code": str(result.exit_code)})

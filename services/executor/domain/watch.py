@@ -87,6 +87,14 @@ class WatchedState:
             self._wake(saved[0].plan_id)
         return saved
 
+    async def ask_to_cancel(self, plan_id: PlanId, execution_id: ExecutionId | None) -> None:
+        """As the port says."""
+        await self._inner.ask_to_cancel(plan_id, execution_id)
+
+    async def asked_to_cancel(self, plan_ids: Sequence[PlanId]) -> list[tuple[PlanId, ExecutionId | None]]:
+        """As the port says."""
+        return await self._inner.asked_to_cancel(plan_ids)
+
     async def memo(self, memo_key: str) -> MemoEntry | None:
         """As the port says."""
         return await self._inner.memo(memo_key)

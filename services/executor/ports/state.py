@@ -64,6 +64,14 @@ class ExecutorState(Protocol):
         """Replace executions of one plan, and remember a result with them, in one transaction."""
         ...
 
+    async def ask_to_cancel(self, plan_id: PlanId, execution_id: ExecutionId | None) -> None:
+        """Take down that an execution is to end early, or its whole plan where there is none. Idempotent."""
+        ...
+
+    async def asked_to_cancel(self, plan_ids: Sequence[PlanId]) -> list[tuple[PlanId, ExecutionId | None]]:
+        """What was taken down of these plans."""
+        ...
+
     async def memo(self, memo_key: str) -> MemoEntry | None:
         """The result that is remembered under this key."""
         ...

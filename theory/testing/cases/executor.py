@@ -377,6 +377,46 @@ async def an_account_is_settled_with_its_plan(target: Target) -> None:
     assert (budget.cap_usd_micro, budget.reserved_usd_micro, budget.debt_usd_micro) == (60, 0, 0)
 
 
+@case("MOCK", "PEERS")
+async def a_cancelled_plan_ends_at_once_and_is_settled(target: Target) -> None:
+    """What is between two attempts is settled as cancelled, what waits is never claimed, and again is fine (I-80)."""
+    plans = Plans(target)
+    failing = await plans.tool(mock={"outcome": "failed"}, required_usd_micro=20)
+    patient = await plans.policy(max_attempts=2, backoff_ms=3_600_000)
+    steps = step("a", processor=failing), step("b", needs=["a"])
+    submitted = await plans.submit(*steps, policy=patient, budget={"max_usd_micro": 20})
+    async with aclosing(plans.executor.watch(submitted.plan_id)) as changes:
+        async for change in changes:
+            if any(each.attempt_idx == 1 for each in change.executions):
+                break
+    for _ in range(2):
+        await plans.executor.cancel_plan(submitted.plan_id)
+    ended = await plans.ended(submitted.plan_id)
+    a, b = await plans.executions(submitted.plan_id)
+    assert (ended.state.value, a.state.value, b.state.value) == ("cancelled", "cancelled", "cancelled")
+    assert (a.outcome, b.outcome, b.receipt_id) == (AttemptOutcome.CANCELLED, None, None)
+    assert [(each.receipt_id, each.outcome) for each in await _final(target, submitted.plan_id)] == [
+        (a.receipt_id, AttemptOutcome.CANCELLED)
+    ]
+    budget = await LedgerClient(target.channel()).get_budget(submitted.plan_id)
+    assert (budget.reserved_usd_micro, budget.spent_usd_micro) == (0, 0)
+    assert await LedgerClient(target.channel()).verify_plan(submitted.plan_id.text) == []
+
+
+@case("MOCK")
+async def what_has_ended_cannot_be_cancelled(target: Target) -> None:
+    """A settlement that came first stays, for the plan and for each execution; what is unknown is `NotFound` (I-80)."""
+    plans = Plans(target)
+    ended = await plans.ended((await plans.submit(step("a"))).plan_id)
+    [before] = await plans.executions(ended.plan_id)
+    assert (await plans.executor.cancel_plan(ended.plan_id)).state is ended.state
+    assert await plans.executor.cancel_execution(before.execution_id) == before
+    nobody = target.fresh("nobody")
+    await refusal(plans.executor.cancel_plan(PlanId.parse(nobody)), NotFound, "PLAN_UNKNOWN")
+    unknown = ExecutionId.parse(f"{nobody}.a")
+    await refusal(plans.executor.cancel_execution(unknown), NotFound, "EXECUTION_UNKNOWN")
+
+
 @case("MOCK")
 async def a_plan_keeps_the_documents_that_it_was_pinned_to(target: Target) -> None:
     """Two plans of the same documents have one snapshot, which is named in each (I-27)."""

@@ -58,10 +58,10 @@ class Plans:
         await self._registry.publish(SpecDraft(SpecKind.TOOLS, document))
         return ref
 
-    async def policy(self, *, max_attempts: int = 1) -> str:
-        """Publish a policy of a fresh name, which retries failures at once."""
+    async def policy(self, *, max_attempts: int = 1, backoff_ms: int = 0) -> str:
+        """Publish a policy of a fresh name, which retries failures after a pause."""
         ref = f"{self._target.fresh('policy')}@1"
-        retry: dict[str, JSON] = {"max_attempts": max_attempts, "backoff_ms": [0], "on": ["failed"]}
+        retry: dict[str, JSON] = {"max_attempts": max_attempts, "backoff_ms": [backoff_ms], "on": ["failed"]}
         document: dict[str, JSON] = {"id": ref, "budget": {"max_usd_micro": 1_000_000}, "retry": retry}
         await self._registry.publish(SpecDraft(SpecKind.POLICIES, document))
         return ref

@@ -73,6 +73,12 @@ _MEMO = Table(
     Index("memo_of_processor", "processor_name", "position"),
     Index("memo_of_place", "processor_name", "write_prefix", "position"),
 )
+_CANCELLATION = Table(
+    "cancellation",
+    _METADATA,
+    Column("plan_id", Text, primary_key=True),
+    Column("execution_id", Text, primary_key=True),  # empty for the whole plan
+)
 
 # Built once: on this path the statement's construction costs more than its execution.
 _NEXT_SEQ = (
@@ -249,6 +255,20 @@ class SqlState:
 
         seq = await self._db.write(save)
         return [replace(each, seq=seq) for each in executions]
+
+    async def ask_to_cancel(self, plan_id: PlanId, execution_id: ExecutionId | None) -> None:
+        """Take down that an execution is to end early, or its whole plan."""
+        row = {"plan_id": plan_id.text, "execution_id": execution_id.text if execution_id is not None else ""}
+        statement = insert(_CANCELLATION).values(row).on_conflict_do_nothing()
+        await self._db.write(lambda connection: connection.execute(statement))
+
+    async def asked_to_cancel(self, plan_ids: Sequence[PlanId]) -> list[tuple[PlanId, ExecutionId | None]]:
+        """What was taken down of these plans."""
+        query = select(_CANCELLATION).where(_CANCELLATION.c.plan_id.in_([each.text for each in plan_ids]))
+        rows = await self._db.read(lambda connection: _rows(connection, query))
+        return [
+            (PlanId(row["plan_id"]), ExecutionId(row["execution_id"]) if row["execution_id"] else None) for row in rows
+        ]
 
     async def memo(self, memo_key: str) -> MemoEntry | None:
         """The result that is remembered under this key."""

@@ -74,6 +74,8 @@ class ScriptedExecutor(ExecutorServiceServicer):
     asked: list[int] = field(default_factory=list)
     """The positions that watches began at."""
     submitted: list[executor_pb2.SubmitPlanRequest] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    """What was to end, by id."""
 
     def unit(self) -> ServiceUnit:
         service = executor_pb2.DESCRIPTOR.services_by_name["ExecutorService"]
@@ -123,6 +125,21 @@ class ScriptedExecutor(ExecutorServiceServicer):
         page = self.plans[first : first + request.page_size]
         more = first + len(page) < len(self.plans)
         return executor_pb2.ListPlansResponse(plans=page, next_page_token=str(first + len(page)) if more else "")
+
+    async def CancelPlan(
+        self, request: executor_pb2.CancelPlanRequest, context: Context
+    ) -> executor_pb2.CancelPlanResponse:
+        self._fail()
+        self.cancelled.append(request.plan_id)
+        return executor_pb2.CancelPlanResponse(plan=self.plans[-1])
+
+    async def CancelExecution(
+        self, request: executor_pb2.CancelExecutionRequest, context: Context
+    ) -> executor_pb2.CancelExecutionResponse:
+        self._fail()
+        self.cancelled.append(request.execution_id)
+        (found,) = (each for each in self.executions if each.execution_id == request.execution_id)
+        return executor_pb2.CancelExecutionResponse(execution=found)
 
     async def GetExecution(
         self, request: executor_pb2.GetExecutionRequest, context: Context

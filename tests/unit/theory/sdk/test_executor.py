@@ -185,3 +185,12 @@ async def test_plan_execution_and_capabilities_are_read(client: ExecutorClient, 
     assert (await client.capabilities()).default_runtime == "mock"
     with pytest.raises(NotFound):
         await client.get_plan(PlanId("p-9"))
+
+
+async def test_a_plan_and_an_execution_are_cancelled_by_name(
+    client: ExecutorClient, executor: ScriptedExecutor
+) -> None:
+    executor.executions = [execution("probe")]
+    assert (await client.cancel_plan(_ID)).plan_id == _ID
+    cancelled = await client.cancel_execution(ExecutionId(f"{PLAN}.probe"))
+    assert (cancelled.name, executor.cancelled) == ("probe", [PLAN, f"{PLAN}.probe"])

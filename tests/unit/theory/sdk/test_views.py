@@ -52,8 +52,8 @@ def test_a_hit_is_a_hit_only_where_the_memo_said_so() -> None:
 
 
 def test_terminal_states_are_those_that_never_change() -> None:
-    assert [each.value for each in PlanState if each.terminal] == ["succeeded", "failed"]
-    assert [each.value for each in ExecutionState if each.terminal] == ["succeeded", "failed", "skipped"]
+    assert [each.value for each in PlanState if each.terminal] == ["succeeded", "failed", "cancelled"]
+    assert [each.value for each in ExecutionState if each.terminal] == ["succeeded", "failed", "skipped", "cancelled"]
 
 
 def test_a_view_as_json_has_times_as_text_and_null_for_what_is_not_known() -> None:

@@ -355,11 +355,11 @@ async def test_a_peer_that_was_away_costs_an_execution_nothing_but_time(theory: 
 @pytest.mark.slow
 async def test_failures_are_tried_again_as_the_policy_says(tmp_path: Path) -> None:
     clock = AskedClock()
-    retry = {"max_attempts": 3, "backoff_ms": [1000, 7000], "on": ["failed", "timed_out"]}
+    retry = {"max_attempts": 3, "backoff_ms": [1100, 7000], "on": ["failed", "timed_out"]}
     async with embedded(tmp_path, clock=clock, publish=[tool(), policy("again@1", retry=retry)]) as theory:
         theory.runtime.scripts["step"] = [failing(), failing(AttemptOutcome.TIMED_OUT), Act()]
         submitted = await theory.submit(plan(step(), policy="again@1"))
-        for attempts, pause_s in ((1, 1.0), (2, 7.0)):
+        for attempts, pause_s in ((1, 1.1), (2, 7.0)):
             await clock.until_asked(pause_s)
             waiting = await theory.execution(submitted.plan_id, "step")
             assert (waiting.state.value, waiting.attempt_idx) == ("queued", attempts)

@@ -191,3 +191,14 @@ async def test_another_scheme_is_refused() -> None:
     with pytest.raises(Invalid) as caught:
         await open_state("mongodb://host")
     assert (caught.value.reason, caught.value.metadata) == ("ADAPTER_UNKNOWN", {"scheme": "mongodb"})
+
+
+async def test_what_is_to_end_is_taken_down_once(state: ExecutorState) -> None:
+    for number in (1, 2, 3):
+        await state.add_plan(_plan(number), [_execution(number)])
+    one = _execution(1).execution_id
+    for plan_id, execution_id in [(PlanId("p-1"), one), (PlanId("p-1"), one), (PlanId("p-2"), None)]:
+        await state.ask_to_cancel(plan_id, execution_id)
+    assert await state.asked_to_cancel([PlanId("p-1"), PlanId("p-3")]) == [(PlanId("p-1"), one)]
+    assert await state.asked_to_cancel([PlanId("p-2")]) == [(PlanId("p-2"), None)]
+    assert await state.asked_to_cancel([]) == []
