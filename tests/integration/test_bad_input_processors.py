@@ -20,6 +20,7 @@ from tests.integration.misbehaving import MAX_BYTES, MAX_FILES, SPECS, act, writ
 from tests.integration.workbench import base_image_missing, docker
 from theory.core import jcs
 from theory.core.jcs import JSON
+from theory.core.receipt import AttemptOutcome
 from theory.core.world_path import PathPrefix
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
@@ -210,6 +211,24 @@ async def test_it_ends_as_it_must_and_says_why(behaved: Behaved, case: Case) -> 
         assert {name: failure.metadata.get(name) for name in facts} == facts
         assert case.says in failure.message
         assert str(behaved.theory.home) not in failure.message
+
+
+@pytest.mark.parametrize("behaved", _RUNTIMES, indirect=True)
+async def test_what_ignores_a_request_to_end_is_killed_settled_and_gone(behaved: Behaved) -> None:
+    theory = behaved.theory
+    submitted = await theory.submit(plan(act("ignores_sigterm"), {**act("good"), "needs": ["ignores-sigterm"]}))
+    await theory.until(submitted.plan_id, "ignores-sigterm", "running")
+    await theory.theory.executor.cancel_plan(submitted.plan_id)
+    async with asyncio.timeout(60):
+        ran = await theory.ended(submitted.plan_id)
+    assert ran.states == {"ignores-sigterm": "cancelled", "good": "cancelled"}
+    ended = ran["ignores-sigterm"]
+    assert (ended.outcome, ended.failure and ended.failure.reason) == (AttemptOutcome.CANCELLED, "CANCELLED")
+    [receipt] = await theory.receipts(submitted.plan_id)
+    assert (receipt.outcome, receipt.final, receipt.receipt_id) == (AttemptOutcome.CANCELLED, True, ended.receipt_id)
+    if behaved.runtime == "local":
+        assert docker("ps", "--all", "--quiet", "--filter", f"name={submitted.plan_id}").stdout == ""
+    await check_nothing_is_left(theory)
 
 
 _WRITE = {"good", "leaves_a_child"}

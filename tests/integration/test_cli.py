@@ -156,6 +156,23 @@ async def test_a_plan_may_be_submitted_and_looked_at_later(theory: Command) -> N
     assert "test/step@1" in (await theory.ok("plan", "executions", plan_id)).out
 
 
+async def test_a_plan_is_cancelled_and_one_execution_of_another(theory: Command) -> None:
+    runtime = theory.installation.runtime
+    runtime.scripts |= {"upper.0": Act(hold=asyncio.Event()), "upper.1": Act(hold=asyncio.Event())}
+    submitted = await theory.ok("run", "plan.yaml", "--no-watch", "--json")
+    plan_id = submitted.document["plan"]["plan_id"]
+    await runtime.until_running(2)
+    assert "theory plan watch" in (await theory.ok("plan", "cancel", plan_id, "upper.0")).out
+    ended = await theory.ok("plan", "cancel", plan_id)
+    assert "cancelled" in ended.out
+    again = await theory.ok("plan", "cancel", plan_id)
+    assert again.out == "the plan had ended before: cancelled\n"
+    assert (await theory("plan", "watch", plan_id, "--json")).code == 1
+    shown = await theory.ok("plan", "show", plan_id)
+    assert "it was cancelled" in shown.out
+    assert (await theory("plan", "cancel", "p-none")).code not in {0, 1}
+
+
 async def test_one_processor_runs_on_a_local_file(theory: Command) -> None:
     ended = await theory.ok(
         *("run-processor", "test/step@1", "--file", "/artifacts/inputs/a.txt=a.txt", "--input", "size:=3", "--json")

@@ -118,7 +118,10 @@ async def cancel(session: Session, options: argparse.Namespace) -> int:
         elif options.execution is not None or not options.watch:
             session.output.line(f"asked for: 'theory plan watch {plan_id}' follows it to its end")
         else:
-            plan = (await follow(session, theory, plan)).plan
+            progress = await follow(session, theory, plan)
+            plan = progress.plan
+            session.output.line()
+            tell(progress, session.output)
     session.output.document({"plan": plan.to_document()})
     return OK
 
