@@ -15,5 +15,8 @@ ACCESS: Mapping[str, Scope] = {
     f"{_SERVICE}/CancelPlan": ANYONE,
     f"{_SERVICE}/CancelExecution": ANYONE,
     f"{_SERVICE}/GetExecution": ANYONE,
+    f"{_SERVICE}/WatchExecution": ANYONE,
+    f"{_SERVICE}/ReplayExecution": ANYONE,
+    f"{_SERVICE}/LookUpMemo": ANYONE,
     f"{_SERVICE}/ListExecutions": ANYONE,
 }

@@ -19,7 +19,9 @@ from services.executor.domain.attempt import Attempts
 from services.executor.domain.cancel import Cancellations
 from services.executor.domain.ending import Endings
 from services.executor.domain.leftovers import Leftovers
+from services.executor.domain.lookup import MemoIndex
 from services.executor.domain.plan import Plans
+from services.executor.domain.replay import Replays
 from services.executor.domain.resolve import Resolver
 from services.executor.domain.run import Limits, Runs
 from services.executor.domain.submit import Submissions
@@ -122,6 +124,15 @@ async def assemble(
         state=state,
         submissions=submissions,
         cancellations=cancellations,
+        replays=Replays(
+            state=state,
+            ledger=peers.ledger,
+            world=peers.world,
+            submissions=submissions,
+            clock=clock,
+            ids=ids,
+        ),
+        memo=MemoIndex(state=state, ledger=peers.ledger, world=peers.world),
         runtimes=served,
         default_runtime=config.default_runtime,
         max_in_flight=config.max_in_flight,

@@ -5,19 +5,22 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.executor.ports import ExecutionRecord, PlanRecord
+from services.executor.ports import ExecutionRecord, PlanRecord, Remembered
 from theory.api.artifacts.v1 import artifacts_pb2
 from theory.api.executor.v1 import execution_pb2, executor_pb2, plan_pb2
 from theory.api.ledger.v1 import receipt_pb2
 from theory.core import jcs
 from theory.core.artifact import Output
-from theory.core.errors import Invalid, TheoryError
+from theory.core.errors import Exhausted, Invalid, TheoryError
 from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
 from theory.core.jcs import JSON
 from theory.core.plan import PlanSpec
 from theory.core.receipt import AttemptOutcome
 from theory.wire.moments import timestamp
 from theory.wire.options import REPLY_BYTES
+from theory.wire.status import item_ok, item_status
+
+MAX_MEMO_KEYS = 100
 
 _PLAN_STATE: Mapping[PlanState, plan_pb2.Plan.State.ValueType] = {
     PlanState.QUEUED: plan_pb2.Plan.STATE_QUEUED,
@@ -77,6 +80,7 @@ def plan_to_proto(plan: PlanRecord) -> plan_pb2.Plan:
         failure=_failure(plan.failure),
         execution_count=plan.execution_count,
         max_usd_micro=plan.max_usd_micro,
+        replayed_execution_id=plan.replay_of.execution_id.text if plan.replay_of is not None else "",
     )
 
 
@@ -122,6 +126,30 @@ def changes_to_proto(plan: PlanRecord, changed: Iterable[ExecutionRecord]) -> It
         room -= size
     message.seq = plan.seq
     yield message
+
+
+def remembered_to_proto(answers: Iterable[Remembered | TheoryError]) -> executor_pb2.LookUpMemoResponse:
+    """One result per key. One may find no room: it is asked for again."""
+    response = executor_pb2.LookUpMemoResponse()
+    room = REPLY_BYTES
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            response.results.add(status=item_status(answer))
+            continue
+        components = jcs.canonical(dict(answer.entry.components))
+        room -= len(components) + len(answer.receipt.preimage)
+        if room < 0 and response.results:
+            full = Exhausted("REPLY_FULL", "the reply has no room for this result: ask for it again")
+            response.results.add(status=item_status(full))
+            continue
+        response.results.add(
+            status=item_ok(),
+            execution_id=answer.entry.execution_id.text,
+            receipt_id=answer.receipt.receipt_id,
+            receipt_preimage=answer.receipt.preimage,
+            components=components,
+        )
+    return response
 
 
 def executions_to_proto(records: Iterable[ExecutionRecord]) -> list[execution_pb2.Execution]:

@@ -4,13 +4,17 @@ from collections.abc import AsyncIterator, Mapping
 from typing import cast
 
 from services.executor.codec import (
+    MAX_MEMO_KEYS,
     changes_to_proto,
     execution_to_proto,
     executions_to_proto,
     plan_spec_from_proto,
     plan_to_proto,
+    remembered_to_proto,
 )
 from services.executor.domain.cancel import Cancellations
+from services.executor.domain.lookup import MemoIndex
+from services.executor.domain.replay import Replays
 from services.executor.domain.submit import Submissions
 from services.executor.domain.watch import WatchedState
 from services.executor.ports import Runtime
@@ -18,6 +22,7 @@ from theory.api.executor.v1 import executor_pb2 as pb
 from theory.api.executor.v1 import executor_pb2_grpc as rpc
 from theory.core.errors import TheoryError
 from theory.core.ids import ExecutionId, PlanId, RequestId
+from theory.wire.batches import batch
 from theory.wire.context import Context
 from theory.wire.pages import Page
 
@@ -31,6 +36,8 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         state: WatchedState,
         submissions: Submissions,
         cancellations: Cancellations,
+        replays: Replays,
+        memo: MemoIndex,
         runtimes: Mapping[str, Runtime],
         default_runtime: str,
         max_in_flight: int,
@@ -38,6 +45,8 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         self._state = state
         self._submissions = submissions
         self._cancellations = cancellations
+        self._replays = replays
+        self._memo = memo
         self._runtimes = runtimes
         self._default_runtime = default_runtime
         self._max_in_flight = max_in_flight
@@ -89,6 +98,24 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         """Read one execution."""
         record = await self._state.execution(ExecutionId.parse(request.execution_id))
         return pb.GetExecutionResponse(execution=execution_to_proto(record))
+
+    async def WatchExecution(
+        self, request: pb.WatchExecutionRequest, context: Context
+    ) -> AsyncIterator[pb.WatchExecutionResponse]:
+        """Stream how it changes."""
+        execution_id = ExecutionId.parse(request.execution_id)
+        async for record in self._state.follow_execution(execution_id, after_seq=request.after_seq):
+            yield pb.WatchExecutionResponse(seq=record.seq, execution=execution_to_proto(record))
+
+    async def ReplayExecution(self, request: pb.ReplayExecutionRequest, context: Context) -> pb.ReplayExecutionResponse:
+        """Record a plan that carries it out again."""
+        execution_id = ExecutionId.parse(request.execution_id)
+        plan = await self._replays.replay(RequestId.parse(request.request_id), execution_id)
+        return pb.ReplayExecutionResponse(plan=plan_to_proto(plan))
+
+    async def LookUpMemo(self, request: pb.LookUpMemoRequest, context: Context) -> pb.LookUpMemoResponse:
+        """Look results up."""
+        return remembered_to_proto(await self._memo.look_up(batch(request.memo_keys, MAX_MEMO_KEYS)))
 
     async def ListExecutions(self, request: pb.ListExecutionsRequest, context: Context) -> pb.ListExecutionsResponse:
         """Read a page of a plan's executions."""

@@ -170,7 +170,29 @@ async def test_a_plan_is_cancelled_and_one_execution_of_another(theory: Command)
     assert (await theory("plan", "watch", plan_id, "--json")).code == 1
     shown = await theory.ok("plan", "show", plan_id)
     assert "it was cancelled" in shown.out
-    assert (await theory("plan", "cancel", "p-none")).code not in {0, 1}
+    assert (await theory("plan", "cancel", "p-none")).code == 1
+
+
+async def test_an_execution_is_explained_and_replayed(theory: Command) -> None:
+    await theory.ok("run", "plan.yaml", "--set", "seed:=99")
+    explained = await theory.ok("explain", "latest.report")
+    assert "its own result, receipt verified" in explained.out
+    assert "fingerprint:py_ver" in explained.out
+    again = await theory.ok("replay", "latest.report")
+    assert again.out.startswith("the same: p-")
+    assert "it runs again as p-" in again.err
+    calls = iter((b"one\n", b"two\n"))
+    theory.installation.runtime.scripts["report"] = lambda context: Act(
+        files={f"{context.write_prefix}out.txt": next(calls)}
+    )
+    await theory.ok("run", "plan.yaml", "--set", "seed:=98")
+    differed = await theory("replay", "latest.report", "--json")
+    assert (differed.code, differed.document["same"]) == (1, False)
+    assert [each["where"] for each in differed.document["differences"]] == [
+        "/artifacts/outputs/report/out.txt",
+        "/artifacts/outputs/report/out.txt bytes 0-2",
+    ]
+    assert (await theory("replay", "latest.nobody")).code == 1
 
 
 async def test_one_processor_runs_on_a_local_file(theory: Command) -> None:

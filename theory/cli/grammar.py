@@ -16,6 +16,7 @@ ASSIGNMENT = "NAME=TEXT, or NAME:=JSON for what is no text"
 
 _PLAN = "a plan's id, or 'latest'"
 _WORLD = "a world: a plan's id, a shared world's name, or 'latest', the newest plan's"
+_EXECUTION = "an execution's id such as PLAN.report or PLAN.render.3; PLAN may be 'latest'"
 _CHAIN = "a plan's id, 'latest', or a chain outside plans such as system.artifacts"
 _POSITION = "as it was then: a chain, up to and including this event; may be given again"
 _BYTES = "text; @FILE reads a file, @- standard input"
@@ -307,6 +308,25 @@ def _ledger(parser: argparse.ArgumentParser) -> None:
     noun.verb("fsck", "read the whole ledger and compare all of it with the tree that it signed")
 
 
+def _explain(parser: argparse.ArgumentParser) -> None:
+    parser.description = """\
+Says what the memo index said of an execution: whose result it took, or what differed from the nearest earlier
+key; what its key is made of; and whether an equal execution would take a result now, with the receipt that
+vouches for it, verified against its name. 'theory plan explain PLAN' has one line for each of a plan."""
+    parser.add_argument("execution", metavar="EXECUTION", help=_EXECUTION)
+    parser.set_defaults(run="replay.explain")
+
+
+def _replay(parser: argparse.ArgumentParser) -> None:
+    parser.description = """\
+Carries a settled execution out once more, from the snapshot, inputs, seed and write prefix that its receipt
+names, in a world of its own and past the memo index. Then it compares both receipts and all outputs: fields
+of the fingerprint, paths, the leaves of JSON files by pointer, the first range of bytes of others. It costs
+what any plan does. 0 where everything is the same, 1 where anything differs."""
+    parser.add_argument("execution", metavar="EXECUTION", help=_EXECUTION)
+    parser.set_defaults(run="replay.replay")
+
+
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.description = """\
 Recomputes every hash of a chain and its links, every receipt from its bytes, the account from the
@@ -457,6 +477,8 @@ GROUPS: Mapping[str, Mapping[str, Verb]] = {
         "run": Verb("submit a plan, follow it, and say what came out", _run),
         "run-processor": Verb("run one processor on local files", _run_processor),
         "plan": Verb("list plans; show one, its executions, and why each ran", _plan),
+        "explain": Verb("say why one execution ran or did not have to, and what vouches for its result", _explain),
+        "replay": Verb("carry an execution out once more, and compare what comes out", _replay),
     },
     "results": {
         "artifacts": Verb("list, read, write, mount, compare, check and drop files of a world", _artifacts),

@@ -1,7 +1,7 @@
 """The executor's client: plans are submitted, read and watched; a watch outlives the connections it runs on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
 import grpc
@@ -17,9 +17,10 @@ from theory.sdk.plan_messages import (
     change_from_proto,
     execution_from_proto,
     plan_from_proto,
+    remembered_from_proto,
     spec_to_proto,
 )
-from theory.sdk.views import ExecutionView, ExecutorCapabilities, PlanChange, PlanView
+from theory.sdk.views import ExecutionView, ExecutorCapabilities, PlanChange, PlanView, RememberedResult
 from theory.wire.channel import call, stream
 from theory.wire.options import MESSAGE_BYTES
 
@@ -30,6 +31,7 @@ SUBMIT_TIMEOUT_S = 120.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _PAGE_SIZE = 1000
+_MEMO_KEYS = 100
 
 
 class ExecutorClient:
@@ -92,6 +94,40 @@ class ExecutorClient:
         """Ask that one execution end early; what needs it is skipped. `NotFound` (`EXECUTION_UNKNOWN`)."""
         request = executor_pb2.CancelExecutionRequest(execution_id=execution_id.text)
         return execution_from_proto((await call(self._stub.CancelExecution, request)).execution)
+
+    async def replay(self, execution_id: ExecutionId, request_id: RequestId | None = None) -> PlanView:
+        """Carry a settled execution out once more, from what its receipt names, as a plan of its own.
+
+        `theory.sdk.replay` also compares what comes out. Idempotent by `request_id`. `NotFound` (`EXECUTION_UNKNOWN`,
+        `BLOB_UNKNOWN`); `NotReady` (`REPLAY_IMPOSSIBLE`); `AlreadyExists` (`REQUEST_ID_TAKEN`).
+        """
+        request = executor_pb2.ReplayExecutionRequest(
+            request_id=(request_id or self._ids.request_id()).text, execution_id=execution_id.text
+        )
+        return plan_from_proto((await call(self._stub.ReplayExecution, request)).plan)
+
+    async def look_up_memo(self, memo_keys: Sequence[str]) -> list[RememberedResult | TheoryError]:
+        """Whose results would be used again, by memo key: each receipt verified against its id, and its outputs in it.
+
+        `NotFound` (`MEMO_UNKNOWN`) per key; `Corrupt` (`RECEIPT_CORRUPT`) where what vouches for a result does not.
+        """
+        found: list[RememberedResult | TheoryError] = []
+        for start in range(0, len(memo_keys), _MEMO_KEYS):
+            keys = memo_keys[start : start + _MEMO_KEYS]
+            response = await call(self._stub.LookUpMemo, executor_pb2.LookUpMemoRequest(memo_keys=keys))
+            for key, result in zip(keys, response.results, strict=True):
+                found.append(remembered_from_proto(key, result))
+        return found
+
+    async def watch_execution(self, execution_id: ExecutionId, after_seq: int = 0) -> AsyncIterator[ExecutionView]:
+        """The changes of an execution behind `after_seq`, until it has ended or the stream breaks: one attachment.
+
+        Each has the `seq` to begin again from. `NotFound` (`EXECUTION_UNKNOWN`).
+        """
+        request = executor_pb2.WatchExecutionRequest(execution_id=execution_id.text, after_seq=after_seq)
+        async with stream(self._stub.WatchExecution, request) as messages:
+            async for message in messages:
+                yield execution_from_proto(message.execution)
 
     async def get_execution(self, execution_id: ExecutionId) -> ExecutionView:
         """The execution as it stands; `NotFound` (`EXECUTION_UNKNOWN`)."""

@@ -11,14 +11,23 @@ from theory.api.ledger.v1 import receipt_pb2
 from theory.core import jcs
 from theory.core.artifact import Output, content_type_of
 from theory.core.cid import Cid
-from theory.core.errors import Invalid
+from theory.core.errors import Corrupt, Invalid, TheoryError
 from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
 from theory.core.ids import ExecutionId, PlanId, TransitionId
+from theory.core.memo import memo_key_of
 from theory.core.plan import EachFile, FanOut, ItemList, PlanSpec, TransitionSpec
-from theory.core.receipt import AttemptOutcome
+from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.refs import Ref
 from theory.core.world_path import WorldName, WorldPath
-from theory.sdk.views import ExecutionView, ExecutorCapabilities, PlanChange, PlanView, RuntimeView
+from theory.sdk.views import (
+    ExecutionView,
+    ExecutorCapabilities,
+    PlanChange,
+    PlanView,
+    RememberedResult,
+    RuntimeView,
+)
+from theory.wire.status import item_error
 
 _PLAN_STATE: Mapping[int, PlanState] = {
     plan_pb2.Plan.STATE_QUEUED: PlanState.QUEUED,
@@ -78,6 +87,7 @@ def plan_from_proto(message: plan_pb2.Plan) -> PlanView:
         failure=_failure(message.failure) if message.HasField("failure") else None,
         execution_count=message.execution_count,
         max_usd_micro=message.max_usd_micro,
+        replay_of=ExecutionId.parse(message.replayed_execution_id) if message.replayed_execution_id else None,
     )
 
 
@@ -122,6 +132,23 @@ def change_from_proto(message: executor_pb2.WatchPlanResponse) -> PlanChange:
         plan=plan_from_proto(message.plan),
         executions=tuple(execution_from_proto(each) for each in message.executions),
     )
+
+
+def remembered_from_proto(
+    memo_key: str, message: executor_pb2.LookUpMemoResponse.Result
+) -> RememberedResult | TheoryError:
+    """What is remembered under a key, verified; or why there is nothing to believe."""
+    if error := item_error(message.status):
+        return error
+    try:
+        receipt = Receipt.parse(message.receipt_preimage, receipt_id=message.receipt_id)
+        components = jcs.parse_object(message.components)
+    except TheoryError as broken:
+        return broken
+    if (receipt.kind, receipt.document.get("memo_key")) != ("settle", memo_key) or memo_key_of(components) != memo_key:
+        told = "the receipt or the components are those of another key"
+        return Corrupt("RECEIPT_CORRUPT", told, receipt_id=message.receipt_id)
+    return RememberedResult(memo_key, ExecutionId.parse(message.execution_id), receipt, components)
 
 
 def capabilities_from_proto(message: executor_pb2.GetCapabilitiesResponse) -> ExecutorCapabilities:

@@ -10,7 +10,7 @@ from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanStat
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.jcs import JSON
 from theory.core.money import UsdMicro
-from theory.core.receipt import AttemptOutcome
+from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.refs import Ref
 from theory.core.world_path import WorldName
 
@@ -32,6 +32,8 @@ class PlanView:
     failure: Failure | None
     execution_count: int
     max_usd_micro: UsdMicro
+    replay_of: ExecutionId | None = None
+    """The execution that it repeats; None where it is no replay."""
 
     def to_document(self) -> dict[str, JSON]:
         """As JSON has it; what is not known is null."""
@@ -47,6 +49,7 @@ class PlanView:
             "failure": None if self.failure is None else self.failure.to_document(),
             "execution_count": self.execution_count,
             "max_usd_micro": self.max_usd_micro,
+            "replay_of": None if self.replay_of is None else self.replay_of.text,
         }
 
 
@@ -115,6 +118,18 @@ class ExecutionView:
             "finish_time": _time(self.finish_time),
             "log_tail": self.log_tail,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedResult:
+    """A result that an equal execution would take: its bytes are stored, and its receipt vouches for them."""
+
+    memo_key: str
+    execution_id: ExecutionId
+    """Whose result it is."""
+    receipt: Receipt
+    components: Mapping[str, JSON]
+    """What the key is made of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from theory.core.cid import Cid
 from theory.core.errors import AlreadyExists, NotFound, TheoryError
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.ledger import PlanEvent
+from theory.core.receipt import Receipt
 from theory.core.refs import Ref, SpecKind
 from theory.core.secret import Secret
 from theory.core.selector import Selector
@@ -60,6 +61,11 @@ class LedgerPeer:
         """As the port says."""
         with answering("ledger"):
             return await self._client.settle(request)
+
+    async def receipts(self, receipt_ids: Sequence[str]) -> Sequence[Receipt | TheoryError]:
+        """As the port says."""
+        with answering("ledger"):
+            return await self._client.get_receipts(receipt_ids)
 
 
 class RegistryPeer:

@@ -63,12 +63,12 @@ class Attempts:
         self._seats = Seats(max_in_flight)
         self._reach = reach
 
-    async def take_up(self, records: Iterable[ExecutionRecord]) -> None:
+    async def take_up(self, plan: PlanRecord, records: Iterable[ExecutionRecord]) -> None:
         """Before anything else begins: keep their places for attempts that an earlier process began."""
         for record in records:
             if record.attempt is not None:
-                sound = memo.complete(record.attempt.components, record.volumes)
-                await self._seats.take_up(record, record.attempt.memo_key if sound else None)
+                key = _shared_key(plan, record, record.attempt.memo_key, record.attempt.components)
+                await self._seats.take_up(record, key)
 
     async def let_go(self, plan_id: PlanId) -> None:
         """Nobody carries the plan out any more: give back what is kept for it."""
@@ -127,7 +127,8 @@ class Attempts:
     ) -> ExecutionRecord:
         if record.attempt is None:
             return await self._begin(plan, snapshot, policy, record, stop)
-        async with self._flight(record, record.attempt.memo_key, record.attempt.components):
+        key = _shared_key(plan, record, record.attempt.memo_key, record.attempt.components)
+        async with self._seats.flight(record, key):
             return await self._attempt(plan, snapshot, policy, record, record.attempt, stop)
 
     async def _begin(
@@ -145,8 +146,9 @@ class Attempts:
         except TheoryError as error:
             return await self._endings.refuse(plan, record, None, Failure.of(error))
         async with AsyncExitStack() as held:
-            await self._entered(held, self._flight(record, resolved.memo_key, resolved.components), record, stop)
-            if memo.complete(resolved.components, record.volumes):
+            key = _shared_key(plan, record, resolved.memo_key, resolved.components)
+            await self._entered(held, self._seats.flight(record, key), record, stop)
+            if key is not None:
                 if entry := await patiently(self._clock, lambda: self._state.memo(resolved.memo_key)):
                     reused = await self._reuse(plan, record, resolved, entry)
                     if reused is not None:
@@ -309,7 +311,8 @@ class Attempts:
         self._reach("reuse_settled")
         return await self._endings.follow(plan, record, receipt)
 
-    def _flight(
-        self, record: ExecutionRecord, memo_key: str, components: Mapping[str, JSON]
-    ) -> AbstractAsyncContextManager[None]:
-        return self._seats.flight(record, memo_key if memo.complete(components, record.volumes) else None)
+
+def _shared_key(plan: PlanRecord, record: ExecutionRecord, memo_key: str, components: Mapping[str, JSON]) -> str | None:
+    """The key under which others may take the result, and their results may be taken; None where nobody may."""
+    shared = plan.replay_of is None and memo.complete(components, record.volumes)
+    return memo_key if shared else None

@@ -132,7 +132,7 @@ class Endings:
             receipt_id=receipt.receipt_id,
             finish_time=self._clock.now(),
         )
-        saved = await self.save(ended, _memo_entry(record, ended))
+        saved = await self.save(ended, _memo_entry(record, ended) if plan.replay_of is None else None)
         self._reach("saved")
         await self._runs.clean_up(record)
         return saved

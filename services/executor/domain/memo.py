@@ -2,15 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from blake3 import blake3
-
 from theory.core import jcs
 from theory.core.chunk import place_of
 from theory.core.cid import Cid
 from theory.core.jcs import JSON
 from theory.core.world_path import WorldPath
 
-MEMO_CONTEXT = "theory/v1/memo"
 NEAREST_SEARCHED = 16
 """How many earlier results a miss is compared with."""
 
@@ -55,11 +52,6 @@ def complete(components: Mapping[str, JSON], volumes: Collection[str]) -> bool:
     """
     secrets = components["secrets"]
     return not volumes and isinstance(secrets, Mapping) and all(secrets.values())
-
-
-def memo_key_of(components: Mapping[str, JSON]) -> str:
-    """The key of these components: `b3:` and BLAKE3 (derive-key context `theory/v1/memo`) of their canonical JSON."""
-    return "b3:" + blake3(jcs.canonical(dict(components)), derive_key_context=MEMO_CONTEXT).hexdigest()
 
 
 def differences(components: Mapping[str, JSON], earlier: Iterable[Mapping[str, JSON]]) -> tuple[str, ...]:

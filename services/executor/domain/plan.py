@@ -80,7 +80,7 @@ class Plans:
         """Take up every plan that is recorded and has not ended."""
         for plan in await self._state.open_plans():
             if not plan.state.terminal:
-                await self._attempts.take_up(await self._executions(plan))
+                await self._attempts.take_up(plan, await self._executions(plan))
         self._resumed = True
         # Again: what came meanwhile was told to wait.
         for plan in await self._state.open_plans():

@@ -15,6 +15,7 @@ from theory.core.clock import Clock
 from theory.core.errors import Invalid, NotFound, NotReady, TheoryError
 from theory.core.fingerprint import Fingerprint
 from theory.core.jcs import JSON
+from theory.core.memo import memo_key_of
 from theory.core.selector import Selector
 from theory.core.spec import ProcessorSpec, RegistrySnapshot
 from theory.core.world_path import PathPrefix, WorldPath
@@ -96,7 +97,7 @@ class Resolver:
             inputs=inputs,
             write_set=write_set,
             components=components,
-            memo_key=memo.memo_key_of(components),
+            memo_key=memo_key_of(components),
             reserve_usd_micro=0
             if processor.runtime.read_only_tool
             else (policy.default_required_usd_micro if asked is None else asked),

@@ -63,6 +63,11 @@ def facts_of(  # noqa: PLR0913 - each argument is a fact of the receipt
         facts["failure"] = failure.to_document()
     if exit_code is not None:
         facts["exit_code"] = exit_code
+    if plan.replay_of is not None:
+        facts["replay_of"] = {
+            "execution_id": plan.replay_of.execution_id.text,
+            "receipt_id": plan.replay_of.receipt_id,
+        }
     if memo_of is not None:
         facts["memo_of"] = {
             "plan_id": memo_of.plan_id.text,

@@ -99,10 +99,16 @@ class Submissions:
             create_time=self._clock.now(),
             execution_count=len(executions),
         )
+        return await self.record(plan, executions)
+
+    async def record(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
+        """Record a plan and begin it, or begin the one that has its request id.
+
+        Never cancelled half way: a plan that is recorded is carried out, though its client went away.
+        """
         return await asyncio.shield(self._record(plan, executions))
 
     async def _record(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
-        """Never cancelled half way: a plan that is recorded is carried out, though its client went away."""
         recorded = await self._state.add_plan(plan, executions)
         self._begin_unless_ended(recorded)
         return recorded

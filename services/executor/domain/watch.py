@@ -40,6 +40,24 @@ class WatchedState:
                     return
                 await until_set(woken, self._clock, _LOOK_EVERY_S)
 
+    async def follow_execution(self, execution_id: ExecutionId, *, after_seq: int) -> AsyncIterator[ExecutionRecord]:
+        """Yield the execution each time it changed after `after_seq`, until its last change or the longest watch.
+
+        Changes that follow each other at once may be told as one.
+        """
+        began = self._clock.monotonic()
+        record = await self._inner.execution(execution_id)
+        async with self._woken(record.plan_id) as woken:
+            while True:
+                woken.clear()
+                record = await self._inner.execution(execution_id)
+                if record.seq > after_seq:
+                    after_seq = record.seq
+                    yield record
+                if record.state.terminal or self._clock.monotonic() - began > LONGEST_WATCH_S:
+                    return
+                await until_set(woken, self._clock, _LOOK_EVERY_S)
+
     async def add_plan(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
         """As the port says."""
         return await self._inner.add_plan(plan, executions)
@@ -98,6 +116,10 @@ class WatchedState:
     async def memo(self, memo_key: str) -> MemoEntry | None:
         """As the port says."""
         return await self._inner.memo(memo_key)
+
+    async def memos(self, memo_keys: Sequence[str]) -> Mapping[str, MemoEntry]:
+        """As the port says."""
+        return await self._inner.memos(memo_keys)
 
     async def recent_components(
         self, processor: Ref, *, write_prefix: str | None, limit: int

@@ -8,6 +8,8 @@ from services.executor.ports.record import (
     MemoEntry,
     PlanFileRecord,
     PlanRecord,
+    Remembered,
+    Replayed,
 )
 from services.executor.ports.runtime import Runtime
 from services.executor.ports.state import ExecutorState
@@ -28,6 +30,8 @@ __all__ = [
     "PlanFileRecord",
     "PlanRecord",
     "Registry",
+    "Remembered",
+    "Replayed",
     "Runtime",
     "Scratch",
     "Secrets",

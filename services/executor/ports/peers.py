@@ -11,6 +11,7 @@ from theory.core.chunk import FixedChunk
 from theory.core.cid import Cid
 from theory.core.errors import TheoryError
 from theory.core.ids import ExecutionId, PlanId
+from theory.core.receipt import Receipt
 from theory.core.refs import Ref, SpecKind
 from theory.core.secret import Secret
 from theory.core.selector import Selector
@@ -39,6 +40,10 @@ class Ledger(Protocol):
 
     async def settle(self, request: SettleRequest) -> Settled:
         """Settle an attempt; `Conflict` (`EPOCH_FENCED`) where it is no longer the current one."""
+        ...
+
+    async def receipts(self, receipt_ids: Sequence[str]) -> Sequence[Receipt | TheoryError]:
+        """Receipts by id, each verified against it; `NotFound` (`RECEIPT_UNKNOWN`) per item."""
         ...
 
 

@@ -9,7 +9,7 @@ from theory.core.cid import Cid
 from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.jcs import JSON
-from theory.core.receipt import AttemptOutcome
+from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.refs import Ref
 from theory.core.selector import Selector, resolve_write_set
 from theory.core.spec import RegistrySnapshot
@@ -103,6 +103,14 @@ class PlanFileRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Replayed:
+    """The execution that a plan repeats, and the receipt that says what it was."""
+
+    execution_id: ExecutionId
+    receipt_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanRecord:
     """One submission."""
 
@@ -125,6 +133,8 @@ class PlanRecord:
     finish_time: datetime | None = None
     failure: Failure | None = None
     scratch_ended: bool = False
+    replay_of: Replayed | None = None
+    """What it repeats: then it takes no remembered result, and none of its own is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +150,11 @@ class MemoEntry:
     outputs: tuple[Output, ...]
     named_outputs: Mapping[str, JSON]
     create_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A result that an equal execution would take now, and the receipt that vouches for it."""
+
+    entry: MemoEntry
+    receipt: Receipt

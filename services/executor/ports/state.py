@@ -76,6 +76,10 @@ class ExecutorState(Protocol):
         """The result that is remembered under this key."""
         ...
 
+    async def memos(self, memo_keys: Sequence[str]) -> Mapping[str, MemoEntry]:
+        """The results that are remembered under these keys; one that is not is missing."""
+        ...
+
     async def recent_components(
         self, processor: Ref, *, write_prefix: str | None, limit: int
     ) -> list[Mapping[str, JSON]]:

@@ -10,6 +10,7 @@ from contextlib import aclosing
 
 from theory.api.executor.v1 import executor_pb2 as pb
 from theory.api.executor.v1.executor_pb2_grpc import ExecutorServiceStub
+from theory.core.determinism import differences_of_receipts
 from theory.core.errors import AlreadyExists, Invalid, NotFound, NotReady
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.jcs import JSON
@@ -18,7 +19,7 @@ from theory.core.receipt import AttemptOutcome, Receipt
 from theory.sdk.artifacts import ArtifactsClient
 from theory.sdk.ledger import LedgerClient
 from theory.sdk.plan_messages import spec_to_proto
-from theory.sdk.views import PlanView
+from theory.sdk.views import PlanView, RememberedResult
 from theory.testing.case import Target, case
 from theory.testing.cases.executor_plans import Plans, step
 from theory.testing.refusals import refusal
@@ -385,7 +386,7 @@ async def a_cancelled_plan_ends_at_once_and_is_settled(target: Target) -> None:
     patient = await plans.policy(max_attempts=2, backoff_ms=3_600_000)
     steps = step("a", processor=failing), step("b", needs=["a"])
     submitted = await plans.submit(*steps, policy=patient, budget={"max_usd_micro": 20})
-    async with aclosing(plans.executor.watch(submitted.plan_id)) as changes:
+    async with aclosing(plans.executor.watch(submitted.plan_id)) as changes:  # type: ignore[type-var]
         async for change in changes:
             if any(each.attempt_idx == 1 for each in change.executions):
                 break
@@ -401,6 +402,57 @@ async def a_cancelled_plan_ends_at_once_and_is_settled(target: Target) -> None:
     budget = await LedgerClient(target.channel()).get_budget(submitted.plan_id)
     assert (budget.reserved_usd_micro, budget.spent_usd_micro) == (0, 0)
     assert await LedgerClient(target.channel()).verify_plan(submitted.plan_id.text) == []
+
+
+@case("MOCK", "PEERS")
+async def a_replay_runs_again_from_what_the_receipt_names(target: Target) -> None:
+    """It takes no remembered result, and its receipt names the same inputs, seed and outputs (I-154)."""
+    plans = Plans(target)
+    submitted = await plans.submit(step("a"), seed=11)
+    await plans.ended(submitted.plan_id)
+    [first] = await plans.executions(submitted.plan_id)
+    request_id = plans.request_id()
+    again = [await plans.executor.replay(first.execution_id, request_id) for _ in range(2)]
+    assert again[0].plan_id == again[1].plan_id
+    assert again[0].replay_of == first.execution_id
+    await plans.ended(again[0].plan_id)
+    [second] = await plans.executions(again[0].plan_id)
+    assert second.memo is None
+    [before], [after] = [await _final(target, each.plan_id) for each in (first, second)]
+    assert differences_of_receipts(before, after) == []
+    nobody = ExecutionId.parse(f"{target.fresh('nobody')}.a")
+    await refusal(plans.executor.replay(nobody), NotFound, "EXECUTION_UNKNOWN")
+
+
+@case("MOCK", "PEERS")
+async def a_remembered_result_comes_with_its_receipt(target: Target) -> None:
+    """A memo key that would hit is found with a receipt that has its name; any other is `NotFound` (I-72)."""
+    plans = Plans(target)
+    submitted = await plans.submit(step("a"))
+    await plans.ended(submitted.plan_id)
+    [ran] = await plans.executions(submitted.plan_id)
+    assert ran.memo is not None
+    unknown = "b3:" + 64 * "0"
+    found, none = await plans.executor.look_up_memo([ran.memo.memo_key, unknown])
+    assert isinstance(found, RememberedResult)
+    assert (found.execution_id, found.receipt.receipt_id) == (ran.execution_id, ran.receipt_id)
+    assert found.receipt.outputs == ran.outputs
+    assert isinstance(none, NotFound)
+    assert none.reason == "MEMO_UNKNOWN"
+
+
+@case("MOCK")
+async def an_execution_is_watched_by_itself(target: Target) -> None:
+    """Positions rise, the last message is its end, and from any position a watch goes on behind it (I-90)."""
+    plans = Plans(target)
+    submitted = await plans.submit(step("a"), step("b", needs=["a"]))
+    execution_id = ExecutionId.parse(f"{submitted.plan_id}.b")
+    seen = [each async for each in plans.executor.watch_execution(execution_id)]
+    assert [each.seq for each in seen] == sorted({each.seq for each in seen})
+    assert [each.state.terminal for each in seen] == [False] * (len(seen) - 1) + [True]
+    assert [each async for each in plans.executor.watch_execution(execution_id, seen[-1].seq)] == []
+    resumed = [each async for each in plans.executor.watch_execution(execution_id, seen[-1].seq - 1)]
+    assert resumed == [seen[-1]]
 
 
 @case("MOCK")

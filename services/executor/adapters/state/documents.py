@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import orjson
 
-from services.executor.ports import AttemptRecord, ExecutionRecord, MemoEntry, PlanFileRecord, PlanRecord
+from services.executor.ports import AttemptRecord, ExecutionRecord, MemoEntry, PlanFileRecord, PlanRecord, Replayed
 from theory.core.artifact import Output
 from theory.core.cid import Cid
 from theory.core.clock import parse_rfc3339, rfc3339
@@ -36,6 +36,7 @@ def plan_to_json(plan: PlanRecord) -> bytes:
             "execution_count": plan.execution_count,
             "finish_time": plan.finish_time and rfc3339(plan.finish_time),
             "failure": plan.failure and plan.failure.to_document(),
+            "replay_of": plan.replay_of and [plan.replay_of.execution_id.text, plan.replay_of.receipt_id],
         }
     )
 
@@ -64,6 +65,7 @@ def plan_from_json(row: Mapping[str, Any]) -> PlanRecord:
         finish_time=document["finish_time"] and parse_rfc3339(document["finish_time"]),
         failure=_failure(document["failure"]),
         scratch_ended=bool(row["scratch_ended"]),
+        replay_of=_replayed(document.get("replay_of")),  # rows from before there were any have none
     )
 
 
@@ -223,6 +225,10 @@ def _failure(document: _Document | None) -> Failure | None:
     if document is None:
         return None
     return Failure(document["reason"], document["message"], cast("Mapping[str, str]", document["metadata"]))
+
+
+def _replayed(document: Sequence[str] | None) -> Replayed | None:
+    return Replayed(ExecutionId(document[0]), document[1]) if document else None
 
 
 def _outputs(documents: Sequence[_Document]) -> tuple[Output, ...]:

@@ -276,6 +276,12 @@ class SqlState:
         rows = await self._db.read(lambda connection: _rows(connection, query))
         return memo_from_json(rows[0]) if rows else None
 
+    async def memos(self, memo_keys: Sequence[str]) -> Mapping[str, MemoEntry]:
+        """The results that are remembered under these keys."""
+        query = select(_MEMO).where(_MEMO.c.memo_key.in_(memo_keys))
+        rows = await self._db.read(lambda connection: _rows(connection, query))
+        return {row["memo_key"]: memo_from_json(row) for row in rows}
+
     async def recent_components(
         self, processor: Ref, *, write_prefix: str | None, limit: int
     ) -> list[Mapping[str, JSON]]:

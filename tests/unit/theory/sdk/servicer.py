@@ -76,6 +76,9 @@ class ScriptedExecutor(ExecutorServiceServicer):
     submitted: list[executor_pb2.SubmitPlanRequest] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     """What was to end, by id."""
+    replayed: list[executor_pb2.ReplayExecutionRequest] = field(default_factory=list)
+    remembered: dict[str, executor_pb2.LookUpMemoResponse.Result] = field(default_factory=dict)
+    """What is remembered, by memo key."""
 
     def unit(self) -> ServiceUnit:
         service = executor_pb2.DESCRIPTOR.services_by_name["ExecutorService"]
@@ -140,6 +143,26 @@ class ScriptedExecutor(ExecutorServiceServicer):
         self.cancelled.append(request.execution_id)
         (found,) = (each for each in self.executions if each.execution_id == request.execution_id)
         return executor_pb2.CancelExecutionResponse(execution=found)
+
+    async def WatchExecution(
+        self, request: executor_pb2.WatchExecutionRequest, context: Context
+    ) -> AsyncIterator[executor_pb2.WatchExecutionResponse]:
+        self._fail()
+        for at, each in enumerate(self.executions, start=1):
+            yield executor_pb2.WatchExecutionResponse(seq=at, execution=each)
+
+    async def ReplayExecution(
+        self, request: executor_pb2.ReplayExecutionRequest, context: Context
+    ) -> executor_pb2.ReplayExecutionResponse:
+        self._fail()
+        self.replayed.append(request)
+        return executor_pb2.ReplayExecutionResponse(plan=self.plans[-1])
+
+    async def LookUpMemo(
+        self, request: executor_pb2.LookUpMemoRequest, context: Context
+    ) -> executor_pb2.LookUpMemoResponse:
+        self._fail()
+        return executor_pb2.LookUpMemoResponse(results=[self.remembered[each] for each in request.memo_keys])
 
     async def GetExecution(
         self, request: executor_pb2.GetExecutionRequest, context: Context

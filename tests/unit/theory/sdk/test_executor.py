@@ -2,19 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
-from tests.unit.theory.sdk.servicer import PLAN, ScriptedExecutor, change, execution, for_ever, plan
+from tests.unit.theory.sdk.servicer import PLAN, START, ScriptedExecutor, change, execution, for_ever, plan
+from theory.api.executor.v1 import executor_pb2
 from theory.core.clock import FakeClock
-from theory.core.errors import Invalid, NotFound, Unavailable
+from theory.core.errors import Invalid, NotFound, TheoryError, Unavailable
 from theory.core.execution import PlanState
 from theory.core.ids import ExecutionId, PlanId, RequestId, SequenceIds
 from theory.core.jcs import JSON
+from theory.core.memo import memo_key_of
 from theory.core.plan import PlanSpec
+from theory.core.receipt import AttemptOutcome, settle_receipt
 from theory.sdk.executor import ExecutorClient
-from theory.sdk.views import PlanChange
+from theory.sdk.views import PlanChange, RememberedResult
 from theory.wire.server import running
+from theory.wire.status import item_ok
 
 _ID = PlanId(PLAN)
 _SPEC = PlanSpec.parse({"name": "media", "transitions": [{"id": "probe", "processor": "media/probe@1"}]})
@@ -194,3 +199,57 @@ async def test_a_plan_and_an_execution_are_cancelled_by_name(
     assert (await client.cancel_plan(_ID)).plan_id == _ID
     cancelled = await client.cancel_execution(ExecutionId(f"{PLAN}.probe"))
     assert (cancelled.name, executor.cancelled) == ("probe", [PLAN, f"{PLAN}.probe"])
+
+
+async def test_an_execution_is_watched_and_replayed(client: ExecutorClient, executor: ScriptedExecutor) -> None:
+    executor.executions = [execution("probe", seq=3), execution("probe", "succeeded", seq=4)]
+    watched = [each async for each in client.watch_execution(ExecutionId(f"{PLAN}.probe"))]
+    assert [each.seq for each in watched] == [3, 4]
+    await client.replay(ExecutionId(f"{PLAN}.probe"), RequestId("r-1"))
+    assert [(each.request_id, each.execution_id) for each in executor.replayed] == [("r-1", f"{PLAN}.probe")]
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "value"),
+    [
+        ("other", "execution_id", f"{PLAN}.probe"),
+        ("own", "receipt_id", "b3:" + 64 * "0"),
+        ("own", "receipt_preimage", b"{}"),
+        ("own", "components", b'{"seed":"8"}'),
+        ("own", "components", b"["),
+    ],
+)
+async def test_what_does_not_vouch_for_a_result_is_not_believed(
+    client: ExecutorClient, executor: ScriptedExecutor, key: str, field: str, value: Any
+) -> None:
+    own = memo_key_of({"seed": "7"})
+    receipt = settle_receipt(
+        plan_id=_ID,
+        execution_id=ExecutionId(f"{PLAN}.probe"),
+        attempt_idx=0,
+        epoch=1,
+        outcome=AttemptOutcome.SUCCEEDED,
+        final=True,
+        settled_at=START,
+        reserved_usd_micro=0,
+        spent_usd_micro=0,
+        facts={"memo_key": own},
+    )
+    sound = executor_pb2.LookUpMemoResponse.Result(
+        status=item_ok(),
+        execution_id=f"{PLAN}.probe",
+        receipt_id=receipt.receipt_id,
+        receipt_preimage=receipt.preimage,
+        components=b'{"seed":"7"}',
+    )
+    executor.remembered[own] = sound
+    [believed] = await client.look_up_memo([own])
+    assert isinstance(believed, RememberedResult)
+    assert believed.receipt.receipt_id == receipt.receipt_id
+    bad = executor_pb2.LookUpMemoResponse.Result()
+    bad.CopyFrom(sound)
+    setattr(bad, field, value)
+    asked = own if key == "own" else memo_key_of({"seed": "9"})
+    executor.remembered[asked] = bad
+    [found] = await client.look_up_memo([asked])
+    assert isinstance(found, TheoryError)

@@ -119,6 +119,7 @@ async def test_a_failure_that_came_first_is_not_tried_again(theory: Embedded) ->
     assert theory.runtime.invoked == ["step-a0"]
 
 
+@pytest.mark.slow
 async def test_nobody_waits_for_a_free_slot_or_for_equal_work(tmp_path: Path) -> None:
     async with embedded(tmp_path, max_in_flight=2) as theory:
         hold = asyncio.Event()
@@ -135,6 +136,7 @@ async def test_nobody_waits_for_a_free_slot_or_for_equal_work(tmp_path: Path) ->
         assert (await theory.ended(first.plan_id)).states == {"a": "succeeded"}
 
 
+@pytest.mark.slow
 async def test_a_request_outlives_the_executor(tmp_path: Path) -> None:
     runtime = ScriptedRuntime()
     runtime.stays = True

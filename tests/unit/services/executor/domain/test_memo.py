@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from services.executor.domain.memo import complete, components_of, differences, memo_key_of
+from services.executor.domain.memo import complete, components_of, differences
 from theory.core.chunk import chunk_path
 from theory.core.cid import Cid
 from theory.core.jcs import JSON
+from theory.core.memo import memo_key_of
 from theory.core.world_path import WorldPath
 
 _PHOTO = WorldPath("/artifacts/inputs/a.png")

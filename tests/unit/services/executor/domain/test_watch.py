@@ -114,3 +114,20 @@ async def test_all_else_is_what_the_state_within_says(state: WatchedState) -> No
     assert await state.execution(ExecutionId("p-1.report")) == ENDED
     assert len(await state.executions(PLAN.plan_id, from_ordinal=1, limit=5)) == 1
     assert _seen(*await state.changes(PLAN.plan_id, after_seq=1)) == (2, ["p-1.probe.0"])
+
+
+async def test_an_execution_is_followed_to_its_end(state: WatchedState) -> None:
+    async with aclosing(state.follow_execution(EXECUTION.execution_id, after_seq=0)) as changes:  # type: ignore[type-var]
+        assert (await anext(changes)).state is EXECUTION.state
+        following = asyncio.ensure_future(anext(changes))
+        await asyncio.sleep(0)
+        await state.save_plan(PLAN)  # nothing of this execution
+        await state.save_executions([replace(EXECUTION, state=ExecutionState.FAILED)])
+        last = await following
+        assert (last.state, last.seq) == (ExecutionState.FAILED, 3)
+        with pytest.raises(StopAsyncIteration):
+            await anext(changes)
+    resumed = [each.seq async for each in state.follow_execution(EXECUTION.execution_id, after_seq=3)]
+    assert resumed == []
+    with pytest.raises(NotFound):
+        await anext(state.follow_execution(ExecutionId("p-none.a"), after_seq=0))

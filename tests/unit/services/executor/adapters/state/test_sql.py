@@ -202,3 +202,10 @@ async def test_what_is_to_end_is_taken_down_once(state: ExecutorState) -> None:
     assert await state.asked_to_cancel([PlanId("p-1"), PlanId("p-3")]) == [(PlanId("p-1"), one)]
     assert await state.asked_to_cancel([PlanId("p-2")]) == [(PlanId("p-2"), None)]
     assert await state.asked_to_cancel([]) == []
+
+
+async def test_results_are_read_by_many_keys(state: ExecutorState) -> None:
+    await state.add_plan(PLAN, [EXECUTION])
+    await state.save_executions([EXECUTION], MEMO)
+    assert await state.memos([KEY, "b3:other"]) == {KEY: MEMO}
+    assert await state.memos([]) == {}
