@@ -13,6 +13,7 @@ ACCESS: Mapping[str, Scope] = {
     f"{_SERVICE}/ListChains": ANYONE,
     f"{_SERVICE}/OpenBudget": only(Role.EXECUTOR),
     f"{_SERVICE}/GetBudget": ANYONE,
+    f"{_SERVICE}/TopUpBudget": only(Role.CLIENT, Role.EXECUTOR),
     f"{_SERVICE}/Claim": only(Role.EXECUTOR),
     f"{_SERVICE}/Settle": only(Role.EXECUTOR),
     f"{_SERVICE}/Resolve": only(Role.ARTIFACTS, Role.EXECUTOR),

@@ -12,7 +12,7 @@ from theory.api.ledger.v1 import ledger_pb2 as pb
 from theory.api.ledger.v1 import ledger_pb2_grpc as rpc
 from theory.api.ledger.v1 import log_pb2
 from theory.core.chain import MAX_BODY_BYTES
-from theory.core.ids import ExecutionId, PlanId
+from theory.core.ids import ExecutionId, PlanId, RequestId
 from theory.core.money import usd_micro
 from theory.wire.batches import batch
 from theory.wire.context import Context, current_principal
@@ -78,6 +78,12 @@ class LedgerServicer(rpc.LedgerServiceServicer):
     async def GetBudget(self, request: pb.GetBudgetRequest, context: Context) -> pb.GetBudgetResponse:
         budget = await self._accounts.get(PlanId.parse(request.plan_id))
         return pb.GetBudgetResponse(budget=codec.budget_to_proto(budget))
+
+    async def TopUpBudget(self, request: pb.TopUpBudgetRequest, context: Context) -> pb.TopUpBudgetResponse:
+        request_id = RequestId.parse(request.request_id)
+        amount = usd_micro(request.usd_micro, "usd_micro")
+        budget = await self._accounts.top_up(PlanId.parse(request.plan_id), amount, request_id)
+        return pb.TopUpBudgetResponse(budget=codec.budget_to_proto(budget))
 
     async def Claim(self, request: pb.ClaimRequest, context: Context) -> pb.ClaimResponse:
         return codec.claimed_to_proto(await self._settlements.claim(codec.claims_from_proto(request)))

@@ -1,12 +1,13 @@
 """The audit of a plan: its chain, its receipts and its account against each other, by anyone who can read them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from theory.core.chain import FIRST_SEQ, GENESIS, Event, verify_chain
 from theory.core.errors import TheoryError
 from theory.core.ledger import Budget, ChainHead
+from theory.core.postings import Postings, moved
 from theory.core.receipt import Receipt, receipt_id_of
 from theory.core.tiles import leaf_of
 
@@ -46,8 +47,8 @@ class Audit:
     receipts: `RECEIPT_HASH` (the bytes have another name), `RECEIPT_TEXT` (they are no receipt), `RECEIPT_FIELDS` (what
     stands beside them says something else), `RECEIPT_POSITION` (the event there is not the first that carries it),
     `RECEIPT_MISSING` (an event carries the name of one that is not there), `RECEIPT_UNRECORDED` (no event carries its
-    name). `BUDGET`: the account is not what the events add up to. `LOG`: the event is not the leaf of the log's tree
-    that it is said to be.
+    name). `POSTINGS`: what an event posts to the accounts is not what it says, or leads below zero. `BUDGET`: the
+    account is not what the events add up to. `LOG`: the event is not the leaf of the log's tree that it is said to be.
 
     By itself it finds no consistent rewrite of everything from some event on, by someone who could rewrite everything;
     for that the leaves of a tree are needed whose root was signed: see `compare_leaves`.
@@ -83,7 +84,22 @@ class Audit:
             if event.kind in _CARRIERS and isinstance(receipt_id, str):
                 self._seq_by_receipt.setdefault(receipt_id, event.seq)
             if event.kind.startswith("budget."):
-                self._account = _moved(self._account, self._plan_id, event)
+                self._move(event)
+
+    def _move(self, event: Event) -> None:
+        """Follow the account; a body that says nothing of use is a fault of its chain, not of this sum."""
+        postings = Postings.of_event(event.kind, event.body)
+        stated = event.body.get("postings")
+        # Chains from before there were any state none: they follow from the rest.
+        if stated is not None and (postings is None or stated != postings.to_document()):
+            self._chain_faults.append(Fault(self._plan_id, "POSTINGS", event.seq))
+        if event.kind == "budget.opened":
+            self._account = Budget(self._plan_id, 0)
+        if self._account is not None and postings is not None:
+            try:
+                self._account = moved(self._account, postings)
+            except TheoryError:
+                self._chain_faults.append(Fault(self._plan_id, "POSTINGS", event.seq))
 
     def read_receipts(self, receipts: Iterable[KeptReceipt]) -> None:
         """Receipts of the plan, in any order, each once. All events must have been read."""
@@ -155,26 +171,3 @@ def _faults_within(kept: KeptReceipt) -> list[str]:
     if (stated.kind, stated.plan_id, stated.execution_id, stated.epoch) != kept[1:5]:
         found.append("RECEIPT_FIELDS")
     return found
-
-
-def _moved(account: Budget | None, plan_id: str, event: Event) -> Budget | None:
-    """The account after an event of it; a body that says nothing of use is a fault of its chain, not of this sum."""
-    if event.kind == "budget.opened":
-        return Budget(plan_id, _amount(event.body, "cap_usd_micro"))
-    if account is None:
-        return None
-    if event.kind == "budget.reserved":
-        return replace(account, reserved_usd_micro=account.reserved_usd_micro + _amount(event.body, "usd_micro"))
-    if event.kind == "budget.settled":
-        return replace(
-            account,
-            reserved_usd_micro=account.reserved_usd_micro - _amount(event.body, "reserved_usd_micro"),
-            spent_usd_micro=account.spent_usd_micro + _amount(event.body, "spent_usd_micro"),
-            debt_usd_micro=account.debt_usd_micro + _amount(event.body, "debt_usd_micro"),
-        )
-    return account
-
-
-def _amount(body: Mapping[str, object], field: str) -> int:
-    amount = body.get(field)
-    return amount if isinstance(amount, int) else 0

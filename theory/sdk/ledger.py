@@ -13,8 +13,9 @@ from theory.core.audit import Audit, Fault
 from theory.core.chain import Event, system_chain
 from theory.core.checkpoint import Checkpoint
 from theory.core.errors import Exhausted, Invalid, NotFound, TheoryError
-from theory.core.ids import ExecutionId, PlanId
+from theory.core.ids import ExecutionId, PlanId, RequestId, SystemIds
 from theory.core.ledger import Appended, Budget, ChainHead, PlanEvent
+from theory.core.money import UsdMicro, usd_micro
 from theory.core.receipt import Receipt
 from theory.core.settle import Claimed, ClaimRequest, Resolution, Settled, SettleRequest
 from theory.sdk import ledger_messages as messages
@@ -133,6 +134,20 @@ class LedgerClient:
         """Open the account of a plan; again with the same cap is fine. For the executor."""
         request = pb.OpenBudgetRequest(plan_id=plan_id.text, cap_usd_micro=cap_usd_micro)
         return messages.budget_from_proto((await call(self._stub.OpenBudget, request)).budget)
+
+    async def top_up_budget(
+        self, plan_id: PlanId, amount_usd_micro: UsdMicro, request_id: RequestId | None = None
+    ) -> Budget:
+        """Raise the cap of a plan's account, which pays what it owes first; once per `request_id`.
+
+        `NotFound` (`BUDGET_UNKNOWN`); `Invalid` (`MONEY_INVALID`); `AlreadyExists` (`REQUEST_ID_TAKEN`).
+        """
+        request = pb.TopUpBudgetRequest(
+            plan_id=plan_id.text,
+            usd_micro=usd_micro(amount_usd_micro, "usd_micro"),
+            request_id=(request_id or SystemIds().request_id()).text,
+        )
+        return messages.budget_from_proto((await call(self._stub.TopUpBudget, request)).budget)
 
     async def get_budget(self, plan_id: PlanId) -> Budget:
         """The account of a plan; `NotFound` (`BUDGET_UNKNOWN`)."""

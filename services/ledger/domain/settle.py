@@ -18,6 +18,7 @@ from theory.core.ids import ExecutionId, PlanId
 from theory.core.jcs import JSON
 from theory.core.ledger import Budget
 from theory.core.money import UsdMicro
+from theory.core.postings import Postings
 from theory.core.receipt import AttemptOutcome, reserve_receipt, settle_receipt
 from theory.core.settle import ClaimRequest, SettleRequest
 
@@ -215,6 +216,7 @@ def _reserve(books: Books, request: ClaimRequest, epoch: int) -> StoredReceipt |
         "epoch": epoch,
         "usd_micro": request.reserve_usd_micro,
         "receipt_id": receipt.receipt_id,
+        "postings": Postings.held(request.reserve_usd_micro).to_document(),
     }
     event = books.record(plan_id, _own_event(books, "reserve", "budget.reserved", body))
     return keep(books, receipt, event.seq)
@@ -293,6 +295,7 @@ def _record_charge(books: Books, account: Budget, charge: accounts.Charge, place
         "reserved_usd_micro": charge.released_usd_micro,
         "spent_usd_micro": charge.spent_usd_micro,
         "debt_usd_micro": charge.debt_usd_micro,
+        "postings": charge.postings.to_document(),
     }
     books.record(account.plan_id, _own_event(books, "charge", "budget.settled", body))
     if charge.debt_usd_micro:

@@ -224,9 +224,9 @@ def _execution_row(each: Execution) -> tuple[object, ...]:
     return each.execution_id, each.plan_id, each.epoch, each.fenced_epoch, each.settled_receipt_id
 
 
-def _held(each: Budget) -> tuple[int, int, int]:
-    return each.reserved_usd_micro, each.spent_usd_micro, each.debt_usd_micro
+def _held(each: Budget) -> tuple[int, int, int, int]:
+    return each.cap_usd_micro, each.reserved_usd_micro, each.spent_usd_micro, each.debt_usd_micro
 
 
 def _budget_row(each: Budget) -> tuple[object, ...]:
-    return each.plan_id, each.cap_usd_micro, *_held(each)
+    return each.plan_id, *_held(each)

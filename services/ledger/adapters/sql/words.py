@@ -37,7 +37,7 @@ class Words:
     """By level and index."""
     budgets: str
     move_budget: str
-    """Reserved, spent, debt; plan id; the same three as they were."""
+    """Cap, reserved, spent, debt; plan id; the same four as they were."""
     executions: str
     attempts: str
     """By execution id and epoch."""
@@ -108,8 +108,8 @@ def _words(product: _Product) -> Words:
         grow_log=f"UPDATE log SET size = {mark} WHERE size = {mark}",
         tiles=by_pair("tile", "level", "tile_index", numbers=True),
         budgets=by("budget", "plan_id"),
-        move_budget=f"UPDATE budget SET reserved = {mark}, spent = {mark}, debt = {mark}"
-        f" WHERE plan_id = {mark} AND reserved = {mark} AND spent = {mark} AND debt = {mark}",
+        move_budget=f"UPDATE budget SET cap = {mark}, reserved = {mark}, spent = {mark}, debt = {mark}"
+        f" WHERE plan_id = {mark} AND cap = {mark} AND reserved = {mark} AND spent = {mark} AND debt = {mark}",
         executions=by("execution", "execution_id"),
         attempts=by_pair("attempt", "execution_id", "epoch", numbers=False),
         receipts=by("receipt", "receipt_id"),

@@ -13,10 +13,10 @@ def test_a_failure_is_what_the_error_was() -> None:
 
 
 @pytest.mark.parametrize("state", list(PlanState))
-def test_a_plan_ends_in_one_of_two_states(state: PlanState) -> None:
-    assert state.terminal is (state in {PlanState.SUCCEEDED, PlanState.FAILED})
+def test_a_plan_ends_in_one_of_three_states(state: PlanState) -> None:
+    assert state.terminal is (state.value in {"succeeded", "failed", "cancelled"})
 
 
 @pytest.mark.parametrize("state", list(ExecutionState))
-def test_an_execution_ends_in_one_of_three_states(state: ExecutionState) -> None:
-    assert state.terminal is (state.value in {"succeeded", "failed", "skipped"})
+def test_an_execution_ends_in_one_of_four_states(state: ExecutionState) -> None:
+    assert state.terminal is (state.value in {"succeeded", "failed", "skipped", "cancelled"})
