@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from deploy.reference.markdown import block, code, plain, slug, table
 from deploy.reference.markdown import page as whole
 from theory.cli.failures import EXIT_CODES
-from theory.cli.grammar import GROUPS, Parser, add_common, parser_of
+from theory.cli.grammar import GROUPS, parser_of
+from theory.cli.parsers import Parser, add_common
 
 _WIDTH = 100
 _ABOUT = "`theory VERB --help` says the same. These options stand before or behind any verb:"

@@ -4,6 +4,7 @@ import asyncio
 
 import grpc
 
+from services.drivers.background import Background
 from services.ledger.access import ACCESS
 from services.ledger.adapters import open_store
 from services.ledger.adapters.signer import FileSigner
@@ -13,6 +14,7 @@ from services.ledger.domain.chain import Chains
 from services.ledger.domain.log import Log
 from services.ledger.domain.receipts import Receipts
 from services.ledger.domain.settle import Settlements
+from services.ledger.domain.tail import Tails
 from services.ledger.servicer import LedgerServicer
 from theory.api.ledger.v1 import ledger_pb2_grpc as rpc
 from theory.core.clock import Clock, SystemClock
@@ -31,8 +33,10 @@ async def assemble(
     clock = clock or SystemClock()
     signer = await asyncio.to_thread(FileSigner.load, config.home, config.log_name)
     store = await open_store(config.database_url, _secret(config))
+    tails = Tails(store, clock)
     servicer = LedgerServicer(
         chains=Chains(store, clock),
+        tails=tails,
         accounts=Accounts(store, clock),
         settlements=Settlements(store, clock),
         receipts=Receipts(store),
@@ -44,10 +48,19 @@ async def assemble(
     def register(server: grpc.aio.Server) -> None:
         rpc.add_LedgerServiceServicer_to_server(servicer, server)
 
+    looking = Background("tails", tails.run)
+
+    async def start() -> None:
+        looking.start()
+
+    async def close() -> None:
+        await looking.close()
+        await store.close()
+
     async def ready() -> None:
         await store.list_heads(after="", limit=1)
 
-    return ServiceUnit("ledger", ACCESS, register, close=store.close, ready=ready)
+    return ServiceUnit("ledger", ACCESS, register, start=start, close=close, ready=ready)
 
 
 def _secret(config: LedgerConfig) -> Secret | None:

@@ -4,8 +4,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.ledger.domain.chain import filter_of
 from services.ledger.domain.settle import ClaimAnswer, SettleAnswer
-from services.ledger.ports import StoredEvent, StoredReceipt
+from services.ledger.domain.tail import Told
+from services.ledger.ports import MAX_US, MIN_US, EventFilter, StoredEvent, StoredReceipt
 from theory.api.artifacts.v1 import artifacts_pb2
 from theory.api.ledger.v1 import budget_pb2, event_pb2, ledger_pb2, log_pb2, receipt_pb2
 from theory.core import jcs
@@ -39,6 +43,7 @@ _CHAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}|system\.[a-z][a-z0-9-]{0,39}").ful
 _OUTCOME_BY_NUMBER: Mapping[int, AttemptOutcome] = {
     receipt_pb2.AttemptOutcome.Value(f"ATTEMPT_OUTCOME_{outcome.name}"): outcome for outcome in AttemptOutcome
 }
+_SECONDS, _NANOS = range(-62_135_596_800, 253_402_300_800), 1_000_000_000
 _TS_CHARACTERS = len("2026-01-02T03:04:05.000006Z")
 # What is not canonical yet may be longer than its canonical form.
 _MAX_TEXT_BYTES = 4 * MAX_BODY_BYTES
@@ -49,6 +54,27 @@ def chain_from_proto(plan_id: str) -> str:
     if _CHAIN(plan_id) is None:
         raise Invalid("ID_INVALID", "a chain is a plan's id or system.<service>", field="plan_id", value=shown(plan_id))
     return plan_id
+
+
+def filter_from_proto(request: ledger_pb2.ListEventsRequest | ledger_pb2.TailEventsRequest) -> EventFilter:
+    """Which events are asked for; `Invalid` (`EVENT_KIND_INVALID`, `TIME_INVALID`)."""
+    begin = _us_of(request.begin_time) if request.HasField("begin_time") else MIN_US
+    end = _us_of(request.end_time) if request.HasField("end_time") else MAX_US
+    return filter_of(request.kinds, begin, end)
+
+
+def _us_of(moment: Timestamp) -> int:
+    """In whole microseconds, rounded up: what an event states is whole, so nothing is lost."""
+    if moment.seconds not in _SECONDS or not 0 <= moment.nanos < _NANOS:
+        raise Invalid("TIME_INVALID", "a time lies in the years 1 to 9999", value=f"{moment.seconds}.{moment.nanos}")
+    return moment.seconds * 1_000_000 - -moment.nanos // 1_000
+
+
+def told_to_proto(told: Told) -> ledger_pb2.TailEventsResponse:
+    """One message of a tail."""
+    return ledger_pb2.TailEventsResponse(
+        events=map(event_to_proto, told.events), after_seq=told.after_seq, head=head_to_proto(told.head)
+    )
 
 
 def appends_from_proto(request: ledger_pb2.AppendEventsRequest) -> list[PlanEvent | TheoryError]:

@@ -12,6 +12,9 @@ from theory.core.tiles import TileKey
 
 _T = TypeVar("_T")
 
+MIN_US, MAX_US = -(2**62), 2**62
+"""Before and behind every time that can be written down."""
+
 
 class StoredEvent(NamedTuple):
     """An event exactly as it is kept, damage included; nothing but `preimage` was hashed."""
@@ -39,6 +42,33 @@ class StoredReceipt(NamedTuple):
     execution_id: str
     epoch: int
     preimage: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events of a chain a reader wants."""
+
+    kinds: tuple[str, ...] = ()
+    """These kinds, and those of `families`; all kinds where both are empty."""
+    families: tuple[str, ...] = ()
+    """What kinds begin with, the dot included: `scratch.`."""
+    begin_us: int = MIN_US
+    """From this time on, as the emitters state it, in microseconds since 1970."""
+    end_us: int = MAX_US
+    """Before this time."""
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self == _EVERYTHING
+
+    def takes(self, kind: str, ts_us: int) -> bool:
+        """Whether an event is wanted."""
+        wanted = not (self.kinds or self.families) or kind in self.kinds or kind.startswith(self.families)
+        return wanted and self.begin_us <= ts_us < self.end_us
+
+
+_EVERYTHING = EventFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +217,21 @@ class LedgerStore(Protocol):
         """
         ...
 
-    async def list_events(
-        self, plan_id: str, *, after_seq: int, kinds: Collection[str], limit: int, max_bytes: int
-    ) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
-        """Events behind `after_seq` in order, the head, both of one state; and whether more follow.
+    def listen(self, hear: Callable[[Collection[str]], None]) -> None:
+        """From now on call `hear` with the plan ids of the chains to which this process appended, once that is kept."""
+        ...
 
-        At most `limit`, and no more than fill `max_bytes`, but at least one where there is one. No kinds are all kinds.
+    async def list_events(
+        self, plan_id: str, *, after_seq: int, chosen: EventFilter, limit: int, max_bytes: int
+    ) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
+        """The `chosen` events behind `after_seq` in order, the head, both of one state; and whether more follow.
+
+        At most `limit`, and no more than fill `max_bytes`, but at least one where there is one.
         """
+        ...
+
+    async def heads(self, plan_ids: Collection[str]) -> Mapping[str, ChainHead]:
+        """The newest positions of chains, by plan id; an empty chain is missing."""
         ...
 
     async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:

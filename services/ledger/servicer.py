@@ -1,5 +1,6 @@
 """The wire face of the ledger: decode, call, encode."""
 
+from collections.abc import AsyncIterator
 from typing import cast
 
 from services.ledger import codec
@@ -8,6 +9,7 @@ from services.ledger.domain.chain import Chains
 from services.ledger.domain.log import Log
 from services.ledger.domain.receipts import Receipts
 from services.ledger.domain.settle import Settlements
+from services.ledger.domain.tail import Tails
 from theory.api.ledger.v1 import ledger_pb2 as pb
 from theory.api.ledger.v1 import ledger_pb2_grpc as rpc
 from theory.api.ledger.v1 import log_pb2
@@ -26,6 +28,7 @@ class LedgerServicer(rpc.LedgerServiceServicer):
         self,
         *,
         chains: Chains,
+        tails: Tails,
         accounts: Accounts,
         settlements: Settlements,
         receipts: Receipts,
@@ -34,6 +37,7 @@ class LedgerServicer(rpc.LedgerServiceServicer):
         durable: bool,
     ) -> None:
         self._chains = chains
+        self._tails = tails
         self._accounts = accounts
         self._settlements = settlements
         self._receipts = receipts
@@ -54,13 +58,18 @@ class LedgerServicer(rpc.LedgerServiceServicer):
         plan_id = codec.chain_from_proto(request.plan_id)
         after = request.after_seq if page.after is None else cast("int", page.after)
         events, head, more = await self._chains.list_events(
-            plan_id, after_seq=after, kinds=request.kinds, limit=page.size
+            plan_id, after_seq=after, chosen=codec.filter_from_proto(request), limit=page.size
         )
         return pb.ListEventsResponse(
             events=map(codec.event_to_proto, events),
             head=codec.head_to_proto(head),
             next_page_token=page.token_after(events[-1].seq) if more else "",
         )
+
+    async def TailEvents(self, request: pb.TailEventsRequest, context: Context) -> AsyncIterator[pb.TailEventsResponse]:
+        plan_id, chosen = codec.chain_from_proto(request.plan_id), codec.filter_from_proto(request)
+        async for told in self._tails.follow(plan_id, after_seq=request.after_seq, chosen=chosen):
+            yield codec.told_to_proto(told)
 
     async def ListChains(self, request: pb.ListChainsRequest, context: Context) -> pb.ListChainsResponse:
         page = Page.of(request)

@@ -12,7 +12,7 @@ from services.ledger.adapters.signer import PUBLIC_FILE
 from services.ledger.assembly import assemble
 from services.ledger.codec import event_to_proto, receipt_to_proto
 from services.ledger.config import LedgerConfig
-from services.ledger.ports import LedgerStore
+from services.ledger.ports import EventFilter, LedgerStore
 from theory.core import merkle, tiles
 from theory.core.audit import Audit, Fault
 from theory.core.checkpoint import LogKey
@@ -227,7 +227,7 @@ async def _audited(store: LedgerStore, plan_id: PlanId, known: tuple[int, bytes]
     """What `verify_plan` does, without a server in between, by someone who saw a checkpoint before."""
     audit = Audit(plan_id.text)
     events, head, _ = await store.list_events(
-        plan_id.text, after_seq=0, kinds=(), limit=_EVERYTHING, max_bytes=_EVERYTHING
+        plan_id.text, after_seq=0, chosen=EventFilter(), limit=_EVERYTHING, max_bytes=_EVERYTHING
     )
     audit.read_events([event_from_proto(event_to_proto(each)) for each in events])
     receipts, _ = await store.list_receipts(plan_id.text, after_position=0, limit=_EVERYTHING, max_bytes=_EVERYTHING)

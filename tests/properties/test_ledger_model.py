@@ -14,7 +14,7 @@ from services.ledger.domain.budget import Accounts
 from services.ledger.domain.chain import Chains
 from services.ledger.domain.receipts import Receipts
 from services.ledger.domain.settle import Settlements
-from services.ledger.ports import StoredReceipt
+from services.ledger.ports import EventFilter, StoredReceipt
 from theory.core.audit import Audit, KeptReceipt
 from theory.core.chain import NewEvent, unseal
 from theory.core.clock import FakeClock
@@ -182,7 +182,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def everything_verifies(self) -> None:
         for plan in PLANS:
             events, head, _ = self.runner.run(
-                self.chains.list_events(plan.text, after_seq=0, kinds=(), limit=EVERYTHING)
+                self.chains.list_events(plan.text, after_seq=0, chosen=EventFilter(), limit=EVERYTHING)
             )
             receipts, _ = self.runner.run(self.receipts.list_of_plan(plan, after_position=0, limit=EVERYTHING))
             audit = Audit(plan.text)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from theory.cli import environment
 from theory.cli.failures import EXIT_CODES, INTERRUPTED, OK, Usage, report
-from theory.cli.grammar import GROUPS, VERBS, Parser, add_common, parser_of
+from theory.cli.grammar import GROUPS, VERBS, parser_of
 from theory.cli.output import Output
+from theory.cli.parsers import Parser, add_common
 
 if TYPE_CHECKING:
     from theory.cli.session import Session

@@ -3,9 +3,11 @@
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from theory.cli.failures import EXIT_CODES, Usage
+from theory.cli.failures import EXIT_CODES
+from theory.cli.grammar_ledger import ledger, verify
+from theory.cli.parsers import PLAN, Format, Noun, Parser, add_common, sentence
 
 CHECKS = ("versions", "home", "services", "runtimes", "engine")
 """What the doctor looks at."""
@@ -14,28 +16,10 @@ PRIMITIVES = ("kv", "queue", "secret", "volume", "artifacts", "streams", "ledger
 SPEC_KINDS = ("tools", "schemas", "prompts", "policies", "predicates")
 ASSIGNMENT = "NAME=TEXT, or NAME:=JSON for what is no text"
 
-_PLAN = "a plan's id, or 'latest'"
 _WORLD = "a world: a plan's id, a shared world's name, or 'latest', the newest plan's"
 _EXECUTION = "an execution's id such as PLAN.report or PLAN.render.3; PLAN may be 'latest'"
-_CHAIN = "a plan's id, 'latest', or a chain outside plans such as system.artifacts"
 _POSITION = "as it was then: a chain, up to and including this event; may be given again"
 _BYTES = "text; @FILE reads a file, @- standard input"
-
-
-class Parser(argparse.ArgumentParser):
-    """Errors are raised, so that they look like every other error."""
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the command line."""
-        usage = " ".join(self.format_usage().removeprefix("usage: ").split())
-        raise Usage(message, f"{usage}   ('{self.prog} --help' says more)")
-
-
-class _Format(argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of descriptions and epilogues."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=30, width=100)
 
 
 class Verb(NamedTuple):
@@ -48,36 +32,10 @@ class Verb(NamedTuple):
 def parser_of(name: str) -> Parser:
     """The parser of one verb; what it parses has `run`: `module.function` below `theory.cli`."""
     verb = VERBS[name]
-    parser = Parser(f"theory {name}", description=_sentence(verb.summary), epilog=EXIT_CODES, formatter_class=_Format)
+    parser = Parser(f"theory {name}", description=sentence(verb.summary), epilog=EXIT_CODES, formatter_class=Format)
     add_common(parser)
     verb.configure(parser)
     return parser
-
-
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """The options that every verb has. Suppressed defaults: one that was given before the verb must not be undone."""
-    group = parser.add_argument_group("options of every verb")
-    absent = argparse.SUPPRESS
-    group.add_argument("--json", action="store_true", default=absent, help="results and errors as JSON")
-    group.add_argument("--url", default=absent, metavar="URL", help="where the services answer")
-    group.add_argument("--home", default=absent, metavar="DIR", type=Path, help="the installation's directory")
-
-
-class _Noun:
-    """The verbs below a noun: `theory plan ls`."""
-
-    def __init__(self, parser: argparse.ArgumentParser, module: str) -> None:
-        self._module = module
-        self._verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-
-    def verb(self, name: str, summary: str, *positional: tuple[str, str]) -> argparse.ArgumentParser:
-        """One verb, with its positional arguments and their help."""
-        parser = self._verbs.add_parser(name, help=summary, description=_sentence(summary), formatter_class=_Format)
-        add_common(parser)
-        for place, text in positional:
-            parser.add_argument(place.lower(), metavar=place, help=text or None)
-        parser.set_defaults(run=f"{self._module}.{name}")
-        return parser
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
@@ -133,23 +91,23 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
-    noun = _Noun(parser, "plan")
+    noun = Noun(parser, "plan")
     ls = noun.verb("ls", "list plans, the newest first")
     ls.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
-    noun.verb("show", "show a plan: its executions, its cost, its outputs", ("PLAN", _PLAN))
-    executions = noun.verb("executions", "list the executions of a plan, or show one", ("PLAN", _PLAN))
+    noun.verb("show", "show a plan: its executions, its cost, its outputs", ("PLAN", PLAN))
+    executions = noun.verb("executions", "list the executions of a plan, or show one", ("PLAN", PLAN))
     executions.add_argument("execution", metavar="EXECUTION", nargs="?", help="such as report, or render.3")
-    noun.verb("explain", "say why each execution ran, or did not have to", ("PLAN", _PLAN))
-    cancel = noun.verb("cancel", "end a plan early, or one execution of it: what runs is stopped", ("PLAN", _PLAN))
+    noun.verb("explain", "say why each execution ran, or did not have to", ("PLAN", PLAN))
+    cancel = noun.verb("cancel", "end a plan early, or one execution of it: what runs is stopped", ("PLAN", PLAN))
     cancel.add_argument("execution", metavar="EXECUTION", nargs="?", help="such as report, or render.3")
     cancel.add_argument(
         "--watch", action=argparse.BooleanOptionalAction, default=True, help="follow it to its end, or only ask for it"
     )
-    noun.verb("watch", "follow a plan to its end; 1 where it fails; --json: one line per change", ("PLAN", _PLAN))
+    noun.verb("watch", "follow a plan to its end; 1 where it fails; --json: one line per change", ("PLAN", PLAN))
 
 
 def _artifacts(parser: argparse.ArgumentParser) -> None:
-    noun, world = _Noun(parser, "artifacts"), ("WORLD", _WORLD)
+    noun, world = Noun(parser, "artifacts"), ("WORLD", _WORLD)
     ls = noun.verb("ls", "list what is below a folder of a world", world)
     ls.add_argument("prefix", metavar="PREFIX", nargs="?", help="ends in / (default: the whole world)")
     get = noun.verb("get", "copy files, or all below a folder, to this machine", world)
@@ -165,7 +123,7 @@ def _artifacts(parser: argparse.ArgumentParser) -> None:
     _retention(noun)
 
 
-def _retention(noun: _Noun) -> None:
+def _retention(noun: Noun) -> None:
     gc = noun.verb("gc", "collect stored bytes that nothing refers to")
     gc.add_argument("--dry-run", action="store_true", help="only count")
     gc.description = """\
@@ -185,7 +143,7 @@ whoever has its bytes heals it by putting them again."""
         parser.set_defaults(run=f"retention.{name}")
 
 
-def _mounts(noun: _Noun) -> None:
+def _mounts(noun: Noun) -> None:
     mount = noun.verb("mount", "lay a world out as a directory, read-only", ("WORLD", _WORLD))
     mount.add_argument("dir", metavar="DIR", type=Path, help="empty, not there yet, or a mount")
     mount.add_argument("--at", action="append", default=[], metavar="CHAIN@SEQ", help=_POSITION)
@@ -215,7 +173,7 @@ where no plan is named: --at may be given again."""
         parser.set_defaults(run=f"mounts.{name}")
 
 
-def _whole_worlds(noun: _Noun) -> None:
+def _whole_worlds(noun: Noun) -> None:
     below: dict[str, Any] = {
         "metavar": "PREFIX",
         "nargs": "?",
@@ -259,7 +217,7 @@ def _natural(text: str) -> int:
 
 
 def _streams(parser: argparse.ArgumentParser) -> None:
-    noun, place = _Noun(parser, "streams"), (("WORLD", _WORLD), ("SERIES", "such as /streams/camera/frames"))
+    noun, place = Noun(parser, "streams"), (("WORLD", _WORLD), ("SERIES", "such as /streams/camera/frames"))
     append = noun.verb("append", "append chunks to a stream and print the index of the first", *place)
     append.add_argument("chunks", metavar="CHUNK", nargs="+", help=_BYTES)
     append.add_argument("--expected", type=int, metavar="IDX", help="the index it must get: a repeat then adds nothing")
@@ -290,24 +248,6 @@ def _streams(parser: argparse.ArgumentParser) -> None:
     ls.add_argument("prefix", metavar="PREFIX", nargs="?", help="ends in / (default: the whole world)")
 
 
-def _ledger(parser: argparse.ArgumentParser) -> None:
-    noun = _Noun(parser, "ledger")
-    tail = noun.verb("tail", "print the last events of a chain; --json: one line per event", ("CHAIN", _CHAIN))
-    tail.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="how many (default: 20; 0: all)")
-    tail.add_argument("-f", "--follow", action="store_true", help="go on with what is appended, until Ctrl-C")
-    tail.add_argument("--kind", action="append", default=[], metavar="KIND", help="only these; may be given again")
-    show = noun.verb("show", "show one event in full; without CHAIN, the chains and their heads")
-    show.add_argument("chain", metavar="CHAIN", nargs="?", help=_CHAIN)
-    show.add_argument("seq", metavar="SEQ", nargs="?", type=int, help="which (default: the last)")
-    receipts = noun.verb("receipts", "list the receipts of a plan and its account, or show one", ("PLAN", _PLAN))
-    receipts.add_argument("receipt", metavar="RECEIPT", nargs="?", help="the id of one, b3:...")
-    export = noun.verb("export", "write the settle receipts of a plan to files that anyone can verify", ("PLAN", _PLAN))
-    export.add_argument("receipt", metavar="RECEIPT", nargs="*", help="only these, b3:...")
-    export.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="where (default: here)")
-    noun.verb("checkpoint", "print the newest signed state of the ledger, as others can keep and compare it")
-    noun.verb("fsck", "read the whole ledger and compare all of it with the tree that it signed")
-
-
 def _explain(parser: argparse.ArgumentParser) -> None:
     parser.description = """\
 Says what the memo index said of an execution: whose result it took, or what differed from the nearest earlier
@@ -327,28 +267,8 @@ what any plan does. 0 where everything is the same, 1 where anything differs."""
     parser.set_defaults(run="replay.replay")
 
 
-def _verify(parser: argparse.ArgumentParser) -> None:
-    parser.description = """\
-Recomputes every hash of a chain and its links, every receipt from its bytes, the account from the
-events, and the CID of every output; names each event, receipt and artifact that is not what it says.
-Without PLAN it looks at every chain that there is.
-
-Files that 'theory ledger export' wrote are verified without any service, with the key of the log alone.
-
-Where the ledger's public key is known (THEORY_LOG_KEY, or this home's own ledger) every event is also shown
-to be a leaf of the tree that the ledger signed, and that tree to contain every state that was seen here
-before: then nobody, not even its operator, can have rewritten it since. 'theory ledger fsck' also finds
-events that were taken away from the end of a chain."""
-    parser.add_argument(
-        "plan", metavar="PLAN", nargs="*", help="a plan's id, 'latest', or system.<service>; or files of receipts"
-    )
-    parser.add_argument("--all", action="store_true", help="every chain (the default without PLAN)")
-    parser.add_argument("--key", metavar="KEY", help="the public key of the log: one line, or a file that holds it")
-    parser.set_defaults(run="verify.verify")
-
-
 def _kv(parser: argparse.ArgumentParser) -> None:
-    noun, plan, key = _Noun(parser, "kv"), ("PLAN", _PLAN), ("KEY", "")
+    noun, plan, key = Noun(parser, "kv"), ("PLAN", PLAN), ("KEY", "")
     get = noun.verb("get", "print the values of keys; one alone is printed as it is", plan)
     get.add_argument("keys", metavar="KEY", nargs="+")
     put = noun.verb("put", "set a key", plan, key, ("VALUE", _BYTES))
@@ -360,7 +280,7 @@ def _kv(parser: argparse.ArgumentParser) -> None:
 
 
 def _queue(parser: argparse.ArgumentParser) -> None:
-    noun, place = _Noun(parser, "queue"), (("PLAN", _PLAN), ("TOPIC", ""))
+    noun, place = Noun(parser, "queue"), (("PLAN", PLAN), ("TOPIC", ""))
     publish = noun.verb("publish", "add a message to a topic and print its id", *place, ("BODY", _BYTES))
     publish.add_argument("--key", metavar="KEY", help="publish it once, however often this is repeated (10 minutes)")
     publish.add_argument("--delay", type=int, default=0, metavar="S", help="seconds until it becomes visible")
@@ -407,7 +327,7 @@ def _check(text: str) -> str:
 
 
 def _registry(parser: argparse.ArgumentParser) -> None:
-    noun = _Noun(parser, "registry")
+    noun = Noun(parser, "registry")
     apply = noun.verb("apply", "publish every document below a folder; what is there already stays")
     folders = "with folders processors, schemas, prompts, policies, predicates"
     apply.add_argument("folder", metavar="DIR", type=Path, help=folders)
@@ -419,7 +339,7 @@ def _registry(parser: argparse.ArgumentParser) -> None:
 
 
 def _secrets(parser: argparse.ArgumentParser) -> None:
-    check = _Noun(parser, "secrets").verb("check", "tell whether secrets have values; 1 where one has none")
+    check = Noun(parser, "secrets").verb("check", "tell whether secrets have values; 1 where one has none")
     check.add_argument("names", metavar="NAME", nargs="+")
 
 
@@ -483,8 +403,8 @@ GROUPS: Mapping[str, Mapping[str, Verb]] = {
     "results": {
         "artifacts": Verb("list, read, write, mount, compare, check and drop files of a world", _artifacts),
         "streams": Verb("append to, read and describe live series of a world", _streams),
-        "ledger": Verb("follow and show events, chains and receipts", _ledger),
-        "verify": Verb("recompute chains, receipts and contents", _verify),
+        "ledger": Verb("follow and show events, chains and receipts", ledger),
+        "verify": Verb("recompute chains, receipts and contents", verify),
     },
     "scratch": {
         "kv": Verb("read and write a plan's keys", _kv),
@@ -499,7 +419,3 @@ GROUPS: Mapping[str, Mapping[str, Verb]] = {
     },
 }
 VERBS = {name: verb for group in GROUPS.values() for name, verb in group.items()}
-
-
-def _sentence(summary: str) -> str:
-    return f"{summary[:1].upper()}{summary[1:]}."

@@ -1,16 +1,18 @@
 """`theory ledger`: events, chains, accounts and receipts, as they are stored."""
 
 import argparse
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
 
 from theory.cli.failures import FAILED, OK, UNVERIFIED, Usage
 from theory.cli.output import Cell
 from theory.cli.session import LATEST, Session, plan_named
-from theory.cli.text import clean, counted, cut, line, usd
+from theory.cli.text import clean, counted, cut, duration, line, moment, usd
+from theory.cli.timeline import picture
 from theory.cli.verify import fault_document, place, sentence
 from theory.core import jcs
 from theory.core.chain import Event
-from theory.core.clock import SystemClock
 from theory.core.errors import NotFound, TheoryError
 from theory.core.ids import PlanId
 from theory.core.jcs import JSON
@@ -20,9 +22,17 @@ from theory.sdk.export import export as export_receipts
 from theory.sdk.fsck import check_ledger
 from theory.sdk.ledger import EventPage
 from theory.sdk.log import LogClient
+from theory.sdk.timeline import Timeline
 
-_POLL_S = 0.5
+_BEHIND_ALL = 2**62
+_LEAST_WINDOW = 200
+_WIDER = 8
+"""How much more of a chain is read where the window before held too little."""
+_COLUMNS = 100
+_STYLE_BY_STATE = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
+_OF_TIMELINE = ("plan.*", "execution.*", "memo.hit", "budget.settled")
 _BODY_COLUMNS = 100
+_STYLE_BY_STATE = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 _HASH_CHARACTERS = 15
 
 
@@ -30,18 +40,94 @@ async def tail(session: Session, options: argparse.Namespace) -> int:
     """Print the last events of a chain, and go on with what is appended."""
     async with session.connect() as theory:
         chain = await _chain(theory, options.chain)
-        events = [each async for page in theory.ledger.events(chain, kinds=options.kind) for each in page.events]
-        seq = events[-1].seq if events else 0
-        for each in events[-options.lines :]:
+        last, position = await _last_events(theory, chain, options)
+        for each in last:
             _tell(session, each)
-        while options.follow:
-            session.output.stdout.flush()
-            await SystemClock().sleep(_POLL_S)
-            async for page in theory.ledger.events(chain, seq, kinds=options.kind):
+        if not options.follow:
+            return OK
+        session.output.stdout.flush()
+        try:
+            async for page in theory.ledger.tail(chain, position, kinds=options.kind):
                 for each in page.events:
                     _tell(session, each)
-                    seq = each.seq
+                session.output.stdout.flush()
+                position = page.after_seq
+        except asyncio.CancelledError:
+            session.output.note(f"'theory ledger tail {chain} --follow --after {position}' goes on from here")
+            raise
     return OK
+
+
+async def _last_events(theory: Theory, chain: str, options: argparse.Namespace) -> tuple[list[Event], int]:
+    """The last `lines` events that are wanted and stand behind `after`, and where the chain stood.
+
+    Read from the end in windows that grow, so that the end of a long chain is found at once.
+    """
+    head = 0
+    async for page in theory.ledger.events(chain, _BEHIND_ALL):
+        head = page.head.seq
+    first = options.after or 0
+    window = max(options.lines, _LEAST_WINDOW)
+    while True:
+        start = first if options.lines == 0 or options.after is not None else max(first, head - window)
+        pages = theory.ledger.events(chain, start, kinds=options.kind, begin=options.since, end=options.until)
+        found = [each async for page in pages for each in page.events]
+        if start == first or len(found) >= options.lines:
+            kept = found if options.after is not None else found[-options.lines :]
+            return kept, max(head, found[-1].seq if found else 0)
+        window *= _WIDER
+
+
+async def timeline(session: Session, options: argparse.Namespace) -> int:
+    """Draw when each execution of a plan ran, from the events of its chain alone."""
+    async with session.connect() as theory:
+        plan_id = await _chain(theory, options.plan)
+        told = Timeline(plan_id)
+        async for page in theory.ledger.events(plan_id, kinds=_OF_TIMELINE):
+            told.read(page.events)
+    if told.start is None:
+        session.output.note(f"the chain {clean(plan_id)} has no event of an execution")
+        return FAILED
+    length = ((told.end or told.last or told.start) - told.start).total_seconds()
+    lanes = counted(len(told.lanes), "execution")
+    session.output.line(
+        f"{plan_id} ",
+        Cell(told.state, f"{_STYLE_BY_STATE.get(told.state, '')} bold".strip()),
+        f"  {moment(told.start)} UTC, {duration(length)}, {lanes}, {usd(told.cost_usd_micro)}",
+    )
+    columns = shutil.get_terminal_size((_COLUMNS, 0)).columns
+    for row in picture(told, columns, every=options.all):
+        session.output.line(*row)
+    session.output.document(told.to_document())
+    return OK
+
+
+async def verify(session: Session, options: argparse.Namespace) -> int:
+    """Verify the ledger's part of a plan: its chain, its receipts, its account, and its leaves in the signed tree."""
+    async with session.connect() as theory:
+        log = session.log_of(theory)
+        names = [await _chain(theory, options.chain)] if options.chain else None
+        chains = names or [each.plan_id async for each in theory.ledger.chains()]
+        documents: list[JSON] = []
+        faults = 0
+        for chain in chains:
+            found = await theory.ledger.audited(chain, log)
+            faults += len(found.faults)
+            verdict = Cell("fault", "red") if found.faults else Cell("ok   ", "green")
+            session.output.line(verdict, f"  {chain:<28}  ", Cell(counted(found.events, "event"), "dim"))
+            for fault in found.faults:
+                session.output.line("       ", Cell(place(fault), "red"), f": {fault.what}, {sentence(fault)}")
+            documents.append(
+                {"chain": chain, "events": found.events, "faults": [fault_document(each) for each in found.faults]}
+            )
+    if log is None:
+        session.output.line(Cell("no checkpoint was compared: THEORY_LOG_KEY names no log", "dim"))
+    session.output.line(
+        Cell(counted(faults, "fault"), "red bold") if faults else Cell("verified", "green bold"),
+        f": {counted(len(chains), 'chain')}",
+    )
+    session.output.document({"verified": not faults, "chains": documents})
+    return UNVERIFIED if faults else OK
 
 
 async def show(session: Session, options: argparse.Namespace) -> int:
@@ -210,7 +296,8 @@ def _said(receipt: Receipt) -> tuple[str | Cell, str]:
 
 
 def _tell(session: Session, event: Event) -> None:
-    pairs = sorted(event.body.items(), key=lambda pair: pair[0] != "execution_id")
+    pairs = [(name, value) for name, value in event.body.items() if name != "postings"]
+    pairs.sort(key=lambda pair: pair[0] != "execution_id")
     body = cut(line(" ".join(_short(event, name, value) for name, value in pairs)), _BODY_COLUMNS)
     session.output.line(f"{event.seq:>6}  {event.ts}  ", Cell(f"{event.kind:<17}", "cyan"), f"  {body}")
     session.output.record(_event_document(event))

@@ -1,6 +1,5 @@
 """The executor's client: plans are submitted, read and watched; a watch outlives the connections it runs on."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
@@ -9,7 +8,7 @@ import grpc
 from theory.api.executor.v1 import executor_pb2
 from theory.api.executor.v1.executor_pb2_grpc import ExecutorServiceStub
 from theory.core.clock import Clock, SystemClock
-from theory.core.errors import Invalid, TheoryError, Unavailable
+from theory.core.errors import Invalid, TheoryError
 from theory.core.ids import ExecutionId, IdSource, PlanId, RequestId, SystemIds
 from theory.core.plan import PlanSpec
 from theory.sdk.plan_messages import (
@@ -20,16 +19,13 @@ from theory.sdk.plan_messages import (
     remembered_from_proto,
     spec_to_proto,
 )
+from theory.sdk.reattach import PATIENCE_S, followed
 from theory.sdk.views import ExecutionView, ExecutorCapabilities, PlanChange, PlanView, RememberedResult
 from theory.wire.channel import call, stream
 from theory.wire.options import MESSAGE_BYTES
 
-PATIENCE_S = 60.0
-"""How long a watch goes on asking while nothing answers."""
 SUBMIT_TIMEOUT_S = 120.0
 
-_FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 5.0
 _PAGE_SIZE = 1000
 _MEMO_KEYS = 100
 
@@ -158,43 +154,19 @@ class ExecutorClient:
         Attaches again after any break, and tells `on_break` of it; `Unavailable` once nothing has answered for
         `patience_s`. Leaving the iteration ends the watch, never the plan. `NotFound` (`PLAN_UNKNOWN`).
         """
-        pause_s, heard_at = _FIRST_PAUSE_S, self._clock.monotonic()
-        while True:
-            before, ended = after_seq, False
-            try:
-                async with aclosing(self._attached(plan_id, after_seq)) as changes:
-                    async for change in changes:
-                        after_seq, ended = change.seq, change.plan.state.terminal
-                        pause_s, heard_at = _FIRST_PAUSE_S, self._clock.monotonic()
-                        yield change
-                if ended or (after_seq == before and (await self.get_plan(plan_id)).state.terminal):
-                    return
-                heard_at = self._clock.monotonic()
-            except (Unavailable, TimeoutError, asyncio.CancelledError) as error:
-                if _cancelled_here():
-                    raise
-                if self._clock.monotonic() - heard_at >= patience_s:
-                    raise _lost(error) from error
-                if on_break is not None and isinstance(error, Exception):
-                    on_break(error)
-            if after_seq == before:
-                # A stream that ends without a word must not be asked again and again at once.
-                await self._clock.sleep(pause_s)
-                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    async def _attached(self, plan_id: PlanId, after_seq: int) -> AsyncGenerator[PlanChange, None]:
-        """One attachment, to its end or break."""
-        request = executor_pb2.WatchPlanRequest(plan_id=plan_id.text, after_seq=after_seq)
-        async with stream(self._stub.WatchPlan, request) as messages:
-            async for message in messages:
-                yield change_from_proto(message)
+        async def attach(position: int) -> AsyncGenerator[tuple[int, PlanChange], None]:
+            request = executor_pb2.WatchPlanRequest(plan_id=plan_id.text, after_seq=position)
+            async with stream(self._stub.WatchPlan, request) as messages:
+                async for message in messages:
+                    change = change_from_proto(message)
+                    yield change.seq, change
 
+        async def over(last: PlanChange | None) -> bool:
+            plan = await self.get_plan(plan_id) if last is None else last.plan
+            return plan.state.terminal
 
-def _cancelled_here() -> bool:
-    """Whether it is this task that is to end; a server that goes away cancels its calls, too."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _lost(error: BaseException) -> TheoryError:
-    return error if isinstance(error, TheoryError) else Unavailable("SERVICE_UNREACHABLE", "the executor went away")
+        changes = followed(attach, after_seq, self._clock, patience_s=patience_s, over=over, on_break=on_break)
+        async with aclosing(changes):
+            async for change in changes:
+                yield change

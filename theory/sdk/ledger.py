@@ -1,7 +1,9 @@
 """The client of the ledger: events, accounts, the settlement of executions, receipts, and their verification."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 import grpc
@@ -12,6 +14,7 @@ from theory.api.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
 from theory.core.audit import Audit, Fault
 from theory.core.chain import Event, system_chain
 from theory.core.checkpoint import Checkpoint
+from theory.core.clock import Clock, SystemClock
 from theory.core.errors import Exhausted, Invalid, NotFound, TheoryError
 from theory.core.ids import ExecutionId, PlanId, RequestId, SystemIds
 from theory.core.ledger import Appended, Budget, ChainHead, PlanEvent
@@ -21,8 +24,10 @@ from theory.core.settle import Claimed, ClaimRequest, Resolution, Settled, Settl
 from theory.sdk import ledger_messages as messages
 from theory.sdk.batch import Coalescer
 from theory.sdk.log import LogClient
+from theory.sdk.reattach import PATIENCE_S, followed
 from theory.sdk.rpc import answers, fitting
-from theory.wire.channel import call
+from theory.wire.channel import call, stream
+from theory.wire.moments import timestamp
 
 MAX_APPEND_ITEMS = 1_000
 MAX_CLAIM_ITEMS = 100
@@ -58,6 +63,17 @@ class EventPage:
     head: ChainHead
 
 
+@dataclass(frozen=True, slots=True)
+class TailPage:
+    """The next events of a chain that is followed; there may be none."""
+
+    events: tuple[Event, ...]
+    after_seq: int
+    """The position to resume from."""
+    head: ChainHead
+    """Where the chain stood."""
+
+
 class AuditedChain(NamedTuple):
     """What of a chain was read, and everything that is wrong with it, its receipts and its account."""
 
@@ -74,8 +90,9 @@ class LedgerClient:
     as they need, one after the other, and answer each item with its value or its error.
     """
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, clock: Clock | None = None) -> None:
         self._stub = LedgerServiceStub(channel)
+        self._clock = clock or SystemClock()
         self._append = Coalescer(self.append_many, max_items=MAX_APPEND_ITEMS)
         self._claim = Coalescer(self.claim_many, max_items=MAX_CLAIM_ITEMS)
         self._settle = Coalescer(self.settle_many, max_items=MAX_CLAIM_ITEMS)
@@ -154,9 +171,28 @@ class LedgerClient:
         found = await call(self._stub.GetBudget, pb.GetBudgetRequest(plan_id=plan_id.text))
         return messages.budget_from_proto(found.budget)
 
-    async def events(self, plan_id: str, after_seq: int = 0, *, kinds: Sequence[str] = ()) -> AsyncIterator[EventPage]:
-        """The events of a chain behind `after_seq`, page by page; at least one page, which may be empty."""
-        request = pb.ListEventsRequest(plan_id=plan_id, after_seq=after_seq, kinds=kinds, page_size=_PAGE)
+    async def events(
+        self,
+        plan_id: str,
+        after_seq: int = 0,
+        *,
+        kinds: Sequence[str] = (),
+        begin: datetime | None = None,
+        end: datetime | None = None,
+    ) -> AsyncIterator[EventPage]:
+        """The events of a chain behind `after_seq`, page by page; at least one page, which may be empty.
+
+        `kinds` are kinds, or families of them such as `scratch.*`; `begin` and `end` bound the times that the emitters
+        stated, which follow no order. `Invalid` (`EVENT_KIND_INVALID`, `TIME_INVALID`).
+        """
+        request = pb.ListEventsRequest(
+            plan_id=plan_id,
+            after_seq=after_seq,
+            kinds=kinds,
+            page_size=_PAGE,
+            begin_time=None if begin is None else timestamp(begin),
+            end_time=None if end is None else timestamp(end),
+        )
         while True:
             found = await call(self._stub.ListEvents, request)
             events = tuple(map(messages.event_from_proto, found.events))
@@ -164,6 +200,27 @@ class LedgerClient:
             if not found.next_page_token:
                 return
             request.page_token = found.next_page_token
+
+    async def tail(
+        self, plan_id: str, after_seq: int = 0, *, kinds: Sequence[str] = (), patience_s: float = PATIENCE_S
+    ) -> AsyncIterator[TailPage]:
+        """The events of a chain behind `after_seq`, and each that is appended, for as long as somebody reads.
+
+        Attaches again after any break where it stood, so that no event is missed or told twice; `Unavailable` once
+        nothing has answered for `patience_s`. `Invalid` (`ID_INVALID`, `EVENT_KIND_INVALID`).
+        """
+
+        async def attach(position: int) -> AsyncGenerator[tuple[int, TailPage], None]:
+            request = pb.TailEventsRequest(plan_id=plan_id, after_seq=position, kinds=kinds)
+            async with stream(self._stub.TailEvents, request) as told:
+                async for each in told:
+                    events = tuple(map(messages.event_from_proto, each.events))
+                    yield each.after_seq, TailPage(events, each.after_seq, messages.head_from_proto(each.head))
+
+        pages = followed(attach, after_seq, self._clock, patience_s=patience_s)
+        async with aclosing(pages):
+            async for page in pages:
+                yield page
 
     async def chains(self) -> AsyncIterator[ChainHead]:
         """Every chain there is, by id, and where it stands."""

@@ -4,15 +4,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
+from services.drivers.moments import to_us
 from services.ledger.ports import (
     Attempt,
     Changes,
+    EventFilter,
     Execution,
     LedgerTransaction,
     StoredEvent,
     StoredReceipt,
 )
 from theory.core.chain import GENESIS
+from theory.core.clock import parse_rfc3339
 from theory.core.errors import Corrupt
 from theory.core.ledger import Budget, ChainHead
 from theory.core.secret import Secret
@@ -61,6 +64,8 @@ class MemoryTransaction:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self.appended: Collection[str] = ()
+        """To which chains it appended."""
 
     def heads(self, plan_ids: Collection[str]) -> Mapping[str, ChainHead]:
         return _among(self._tables.heads, plan_ids)
@@ -89,6 +94,7 @@ class MemoryTransaction:
     def write(self, changes: Changes) -> None:
         tables = self._tables
         _check(tables, changes)
+        self.appended = [each.plan_id for each in changes.heads]
         for event in changes.events:
             tables.events.setdefault(event.plan_id, []).append(event)
             tables.event_by_id[event.plan_id, event.event_id] = event
@@ -110,17 +116,28 @@ class MemoryLedger:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._hear: Callable[[Collection[str]], None] = _nobody
+
+    def listen(self, hear: Callable[[Collection[str]], None]) -> None:
+        self._hear = hear
 
     async def transact(self, fn: Callable[[LedgerTransaction], _T]) -> _T:
-        return fn(MemoryTransaction(self._tables))
+        transaction = MemoryTransaction(self._tables)
+        answer = fn(transaction)
+        self._hear(transaction.appended)
+        return answer
 
     async def list_events(
-        self, plan_id: str, *, after_seq: int, kinds: Collection[str], limit: int, max_bytes: int
+        self, plan_id: str, *, after_seq: int, chosen: EventFilter, limit: int, max_bytes: int
     ) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
         behind = self._tables.events.get(plan_id, [])[max(after_seq, 0) :]
-        chosen = [each for each in behind if not kinds or each.kind in kinds]
-        kept = _fitting(chosen[:limit], max_bytes)
-        return kept, self._tables.heads.get(plan_id, ChainHead(plan_id, 0, GENESIS)), len(kept) < len(chosen)
+        if not chosen.everything:
+            behind = [each for each in behind if chosen.takes(each.kind, to_us(parse_rfc3339(each.ts)))]
+        kept = _fitting(behind[:limit], max_bytes)
+        return kept, self._tables.heads.get(plan_id, ChainHead(plan_id, 0, GENESIS)), len(kept) < len(behind)
+
+    async def heads(self, plan_ids: Collection[str]) -> Mapping[str, ChainHead]:
+        return _among(self._tables.heads, plan_ids)
 
     async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:
         behind = [self._tables.heads[each] for each in sorted(self._tables.heads) if each > after]
@@ -148,6 +165,10 @@ class MemoryLedger:
 
     async def close(self) -> None:
         self._tables = Tables()
+
+
+def _nobody(_: Collection[str]) -> None:
+    """Nobody listens."""
 
 
 _Key = TypeVar("_Key")

@@ -1,11 +1,11 @@
 """The rules of appending: who may say what, once, and where in its chain it goes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from services.ledger.domain.books import Books
-from services.ledger.ports import LedgerStore, LedgerTransaction, StoredEvent
+from services.ledger.ports import EventFilter, LedgerStore, LedgerTransaction, StoredEvent
 from theory.core.chain import NewEvent, seal, system_chain
 from theory.core.clock import Clock
 from theory.core.errors import AlreadyExists, Conflict, Denied, Invalid, TheoryError, shown
@@ -32,7 +32,9 @@ _OWN_KINDS = frozenset({"execution.claimed", "execution.settled", "execution.los
 
 _EVENT_ID = re.compile(r"[A-Za-z0-9._:/@-]{1,128}").fullmatch
 _KIND = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+").fullmatch
+_CHOICE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*\.(?:[a-z][a-z0-9_]*|\*)").fullmatch
 _MAX_KIND_CHARACTERS = 64
+_MAX_KINDS = 64
 _SYSTEM = system_chain("")
 
 
@@ -64,11 +66,11 @@ class Chains:
         return await self._store.transact(run)
 
     async def list_events(
-        self, plan_id: str, *, after_seq: int, kinds: Sequence[str], limit: int
+        self, plan_id: str, *, after_seq: int, chosen: EventFilter, limit: int
     ) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
         """A page of one chain behind `after_seq`, where the chain stands, and whether more follow."""
         return await self._store.list_events(
-            plan_id, after_seq=after_seq, kinds=kinds, limit=limit, max_bytes=MAX_PAGE_BYTES
+            plan_id, after_seq=after_seq, chosen=chosen, limit=limit, max_bytes=MAX_PAGE_BYTES
         )
 
     async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:
@@ -112,6 +114,24 @@ def check_event(event: NewEvent, kinds: Kinds, *, role: str) -> None:
         raise Invalid("EVENT_KIND_INVALID", "a kind is written like scratch.kv.changed", value=shown(event.kind))
     if not event.kind.startswith(kinds) or event.kind in _OWN_KINDS:
         raise Denied("EVENT_KIND_DENIED", f"{role} does not emit {event.kind}", kind=event.kind, role=role)
+
+
+def filter_of(kinds: Collection[str], begin_us: int, end_us: int) -> EventFilter:
+    """Events of these kinds, or of families of kinds, written `scratch.*`; all kinds where there are none.
+
+    `Invalid` (`EVENT_KIND_INVALID`) for what is neither, and for more than 64; `Invalid` (`TIME_INVALID`) for a time
+    that begins behind its end.
+    """
+    if len(kinds) > _MAX_KINDS:
+        raise Invalid("EVENT_KIND_INVALID", f"a filter names at most {_MAX_KINDS} kinds", value=str(len(kinds)))
+    for each in kinds:
+        if _CHOICE(each) is None or len(each) > _MAX_KIND_CHARACTERS:
+            sentence = "a kind is written like scratch.kv.changed, and a family of kinds like scratch.*"
+            raise Invalid("EVENT_KIND_INVALID", sentence, value=shown(each))
+    if begin_us > end_us:
+        raise Invalid("TIME_INVALID", "the time begins behind its end", value=str(begin_us))
+    families = tuple(sorted({each[:-1] for each in kinds if each.endswith("*")}))
+    return EventFilter(tuple(sorted({each for each in kinds if not each.endswith("*")})), families, begin_us, end_us)
 
 
 def _known(books: Books, plan_id: str, event: NewEvent) -> StoredEvent | None:

@@ -9,6 +9,7 @@ from services.ledger.domain.chain import Chains
 from services.ledger.domain.log import Log
 from services.ledger.domain.receipts import Receipts
 from services.ledger.domain.settle import Settlements
+from services.ledger.domain.tail import Tails
 from services.ledger.servicer import LedgerServicer
 from tests.fakes.evil_ledger.lies import Lies
 from theory.api.ledger.v1 import ledger_pb2, ledger_pb2_grpc, log_pb2
@@ -39,6 +40,7 @@ class EvilLedger(LedgerServicer):
         shown, logged, clock = MemoryLedger(self._lies.events), MemoryLedger(self._lies.log), SystemClock()
         return LedgerServicer(
             chains=Chains(shown, clock),
+            tails=Tails(shown, clock),
             accounts=Accounts(shown, clock),
             settlements=Settlements(shown, clock),
             receipts=Receipts(shown),

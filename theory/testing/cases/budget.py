@@ -1,12 +1,16 @@
 """What every ledger promises of accounts, over the wire."""
 
 import asyncio
+from collections.abc import Mapping
 
 from theory.api.ledger.v1 import ledger_pb2 as pb
 from theory.api.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
 from theory.core.errors import AlreadyExists, Invalid, NotFound, NotReady
+from theory.core.ids import PlanId, RequestId
 from theory.core.ledger import Budget
+from theory.core.postings import ACCOUNTS, balances
 from theory.core.settle import Claimed
+from theory.sdk.ledger import LedgerClient
 from theory.testing.case import Target, case
 from theory.testing.cases.ledger_plan import LedgerPlan, charge
 from theory.testing.refusals import refusal, refused
@@ -94,6 +98,49 @@ async def a_plan_in_debt_reserves_nothing(target: Target) -> None:
     [refused_claim, free] = await plan.ledger.claim_many([plan.request("c", 1), plan.request("d")])
     assert refused(refused_claim, NotReady, "BUDGET_INSUFFICIENT").metadata["available_usd_micro"] == "0"
     assert isinstance(free, Claimed)
+    await plan.check()
+
+
+@case()
+async def a_top_up_pays_debt_first_and_counts_once(target: Target) -> None:
+    """A top-up raises the cap once per request id, ends debt as far as it goes, and then it can be reserved (I-157)."""
+    plan = LedgerPlan(target)
+    await plan.ledger.open_budget(plan.plan_id, 10)
+    await plan.ledger.settle(plan.end((await plan.claim("a")).epoch, "a", cost=16))
+    client, once = LedgerClient(target.channel()), RequestId.parse(target.fresh("r")[:36])
+    for _ in range(2):
+        assert await client.top_up_budget(plan.plan_id, 4, once) == Budget(plan.plan_id.text, 14, 0, 14, 2)
+    await refusal(client.top_up_budget(plan.plan_id, 5, once), AlreadyExists, "REQUEST_ID_TAKEN")
+    await client.top_up_budget(plan.plan_id, 12)
+    assert await plan.held() == (0, 16, 0)
+    assert isinstance(await plan.claim("b", 10), Claimed)
+    await refusal(client.top_up_budget(PlanId.parse(target.fresh("nobody")), 1), NotFound, "BUDGET_UNKNOWN")
+    stub = LedgerServiceStub(target.channel())
+    for wrong in (0, -1, (1 << 53) - 1, (1 << 63) - 1):
+        request = pb.TopUpBudgetRequest(plan_id=plan.plan_id.text, usd_micro=wrong, request_id="r")
+        await refusal(call(stub.TopUpBudget, request), Invalid, "MONEY_INVALID")
+    await plan.check()
+
+
+@case()
+async def every_movement_of_money_sums_to_zero(target: Target) -> None:
+    """Each event of an account states postings that sum to zero, and together they are the account (I-157)."""
+    plan = LedgerPlan(target)
+    await plan.ledger.open_budget(plan.plan_id, 100)
+    first, other = await plan.claim("a", 60), await plan.claim("b", 30)
+    await plan.ledger.settle(plan.end(first.epoch, "a", cost=95))
+    await plan.ledger.top_up_budget(plan.plan_id, 40)
+    await plan.ledger.settle(plan.end(other.epoch, "b", cost=10))
+    sums = dict.fromkeys(ACCOUNTS, 0)
+    async for page in plan.ledger.events(plan.plan_id.text, kinds=["budget.*"]):
+        for event in page.events:
+            postings = event.body.get("postings", {})
+            assert isinstance(postings, Mapping)
+            amounts = {name: amount for name, amount in postings.items() if isinstance(amount, int)}
+            assert sum(amounts.values()) == 0
+            sums = {name: total + amounts.get(name, 0) for name, total in sums.items()}
+    account = balances(await plan.ledger.get_budget(plan.plan_id))
+    assert sums == {name: getattr(account, name) for name in ACCOUNTS}
     await plan.check()
 
 

@@ -9,7 +9,7 @@ from services.drivers.sql import Database
 from services.ledger.adapters.sql import rows
 from services.ledger.adapters.sql.rows import SqlTransaction
 from services.ledger.adapters.sql.schema import METADATA
-from services.ledger.ports import LedgerTransaction, StoredEvent, StoredReceipt
+from services.ledger.ports import EventFilter, LedgerTransaction, StoredEvent, StoredReceipt
 from theory.core.chain import GENESIS
 from theory.core.ledger import Budget, ChainHead
 from theory.core.secret import Secret
@@ -35,19 +35,38 @@ class SqlLedger:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._hear: Callable[[Collection[str]], None] | None = None
+
+    def listen(self, hear: Callable[[Collection[str]], None]) -> None:
+        self._hear = hear
 
     async def transact(self, fn: Callable[[LedgerTransaction], _T]) -> _T:
-        return await self._db.write(lambda connection: fn(SqlTransaction(connection)), locks=[_WRITER])
+        appended: Collection[str] = ()
+
+        def run(connection: Connection) -> _T:
+            nonlocal appended
+            transaction = SqlTransaction(connection)
+            answer = fn(transaction)
+            appended = transaction.appended
+            return answer
+
+        answer = await self._db.write(run, locks=[_WRITER])
+        if self._hear is not None and appended:
+            self._hear(appended)
+        return answer
 
     async def list_events(
-        self, plan_id: str, *, after_seq: int, kinds: Collection[str], limit: int, max_bytes: int
+        self, plan_id: str, *, after_seq: int, chosen: EventFilter, limit: int, max_bytes: int
     ) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
         def run(connection: Connection) -> tuple[Sequence[StoredEvent], ChainHead, bool]:
-            found, more = rows.events(connection, plan_id, after_seq, kinds, rows.Bounds(limit, max_bytes))
+            found, more = rows.events(connection, plan_id, after_seq, chosen, rows.Bounds(limit, max_bytes))
             head = SqlTransaction(connection).heads([plan_id]).get(plan_id, ChainHead(plan_id, 0, GENESIS))
             return found, head, more
 
         return await self._db.read(run)
+
+    async def heads(self, plan_ids: Collection[str]) -> Mapping[str, ChainHead]:
+        return await self._db.read(lambda connection: SqlTransaction(connection).heads(plan_ids))
 
     async def list_heads(self, *, after: str, limit: int) -> tuple[Sequence[ChainHead], bool]:
         return await self._db.read(lambda connection: rows.heads_after(connection, after, limit))

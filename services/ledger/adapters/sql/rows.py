@@ -14,7 +14,7 @@ from services.drivers.sql.words import upsert
 from services.ledger.adapters.sql import schema
 from services.ledger.adapters.sql.events import key_of, row_of, stored_of
 from services.ledger.adapters.sql.words import WORDS_BY_DIALECT
-from services.ledger.ports import Attempt, AttemptState, Changes, Execution, StoredEvent, StoredReceipt
+from services.ledger.ports import Attempt, AttemptState, Changes, EventFilter, Execution, StoredEvent, StoredReceipt
 from theory.core.errors import Conflict, Corrupt
 from theory.core.ledger import Budget, ChainHead
 from theory.core.tiles import TileKey
@@ -38,6 +38,8 @@ class SqlTransaction:
         self._connection = connection
         self._driver = driver_of(connection)
         self._words = WORDS_BY_DIALECT[connection.dialect.name]
+        self.appended: Collection[str] = ()
+        """To which chains it appended."""
         self._chains: dict[str, int] = {}
         self._keys: dict[tuple[str, str], str] = {}
 
@@ -72,6 +74,7 @@ class SqlTransaction:
         return {row[0]: StoredReceipt._make(row) for row in self._among(self._words.receipts, receipt_ids)}
 
     def write(self, changes: Changes) -> None:
+        self.appended = [each.plan_id for each in changes.heads]
         try:
             self._put_heads(changes.heads)
             self._add(_ADD_EVENTS, [self._row_of(each) for each in changes.events])
@@ -132,12 +135,19 @@ class Bounds:
 
 
 def events(
-    connection: Connection, plan_id: str, after_seq: int, kinds: Collection[str], bounds: Bounds
+    connection: Connection, plan_id: str, after_seq: int, chosen: EventFilter, bounds: Bounds
 ) -> tuple[list[StoredEvent], bool]:
-    """Events of a chain in order, and whether more follow."""
+    """The chosen events of a chain in order, and whether more follow."""
     driver, words = driver_of(connection), WORDS_BY_DIALECT[connection.dialect.name]
-    statement = words.events_of_kinds if kinds else words.events
-    values = (plan_id, after_seq, _json(kinds)) if kinds else (plan_id, after_seq)
+    statement = words.events
+    values: tuple[object, ...] = (plan_id, after_seq)
+    if not chosen.everything:
+        times = (chosen.begin_us, chosen.end_us)
+        if chosen.kinds or chosen.families:
+            statement = words.events_of_kinds
+            values = (*values, *times, _json(chosen.kinds), _json(chosen.families))
+        else:
+            statement, values = words.events_of_time, (*values, *times)
 
     def read() -> tuple[list[StoredEvent], bool]:
         rows = _streamed(connection, statement, (*values, bounds.limit + 1))

@@ -24,8 +24,10 @@ class Words:
     """Plan id, seq, hash; gives the chain's number."""
     events: str
     """Plan id, seq, limit."""
+    events_of_time: str
+    """Plan id, seq, first and end of time, limit."""
     events_of_kinds: str
-    """Plan id, seq, kinds, limit."""
+    """Plan id, seq, first and end of time, kinds, what kinds begin with, limit."""
     events_by_key: str
     """By event keys; the plan id comes last."""
     log_size: str
@@ -59,6 +61,8 @@ class _Product(NamedTuple):
     number: str
     list: str
     """The values of a list of texts, as what stands behind IN."""
+    begins: str
+    """Whether a kind begins with a word."""
 
 
 _SQLITE = _Product(
@@ -68,7 +72,8 @@ _SQLITE = _Product(
     first="json_extract(key.value, '$[0]')",
     second="json_extract(key.value, '$[1]')",
     number="{0}",
-    list="SELECT value FROM json_each(?)",
+    list="SELECT value AS word FROM json_each(?)",
+    begins="substr(kind, 1, length(word)) = word",
 )
 _POSTGRES = _Product(
     mark="%s",
@@ -77,7 +82,8 @@ _POSTGRES = _Product(
     first="(key.value ->> 0)",
     second="(key.value ->> 1)",
     number="{0}::bigint",
-    list="SELECT json_array_elements_text(%s::json)",
+    list="SELECT json_array_elements_text(%s::json) AS word",
+    begins="starts_with(kind, word)",
 )
 
 
@@ -95,12 +101,16 @@ def _words(product: _Product) -> Words:
     of_chain = (
         f"SELECT {_EVENT} FROM event WHERE chain = (SELECT chain FROM head WHERE plan_id = {mark}) AND seq > {mark}"
     )
+    of_time = f"ts_us >= {mark} AND ts_us < {mark}"
     return Words(
         heads=by("head", "plan_id"),
         heads_after=f"SELECT plan_id, seq, this_hash FROM head WHERE plan_id > {mark} ORDER BY plan_id LIMIT {mark}",
         begin_chain=f"INSERT INTO head (plan_id, seq, this_hash) VALUES ({mark}, {mark}, {mark}) RETURNING chain",
         events=f"{of_chain} ORDER BY seq LIMIT {mark}",
-        events_of_kinds=f"{of_chain} AND kind IN ({product.list}) ORDER BY seq LIMIT {mark}",
+        events_of_time=f"{of_chain} AND {of_time} ORDER BY seq LIMIT {mark}",
+        events_of_kinds=f"{of_chain} AND {of_time} AND (kind IN ({product.list}) OR EXISTS"
+        f" (SELECT 1 FROM ({product.list}) AS family WHERE {product.begins}))"
+        f" ORDER BY seq LIMIT {mark}",
         events_by_key=f"SELECT {_EVENT}, head.plan_id FROM {product.keys.format(table='event')}"
         " ON event_key = key.value JOIN head ON head.chain = event.chain",
         log_size="SELECT size FROM log",

@@ -4,7 +4,8 @@ import pytest
 
 from deploy.reference import verbs
 from deploy.reference.verbs import Notes
-from theory.cli.grammar import VERBS, Parser
+from theory.cli.grammar import VERBS
+from theory.cli.parsers import Parser
 
 
 def test_every_verb_has_its_heading() -> None:

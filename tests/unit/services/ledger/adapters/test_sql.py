@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.ledger.adapters import open_store
-from services.ledger.ports import Changes, LedgerStore, LedgerTransaction, StoredEvent, StoredReceipt
+from services.ledger.ports import Changes, EventFilter, LedgerStore, LedgerTransaction, StoredEvent, StoredReceipt
 from theory.core.chain import GENESIS, NewEvent, seal
 from theory.core.errors import Conflict, Corrupt, Invalid
 from theory.core.ledger import Budget, ChainHead
@@ -48,7 +48,7 @@ async def test_no_event_takes_the_place_of_another(store: LedgerStore, again: St
     await write(store, events(stored(1)))
     with pytest.raises(Corrupt):
         await write(store, events(again))
-    found, head, _ = await store.list_events("p-1", after_seq=0, kinds=(), limit=9, max_bytes=9_999)
+    found, head, _ = await store.list_events("p-1", after_seq=0, chosen=EventFilter(), limit=9, max_bytes=9_999)
     assert (found, head.seq) == ([stored(1)], 1)
 
 
@@ -88,7 +88,9 @@ async def test_what_a_failing_transaction_wrote_is_gone(store: LedgerStore) -> N
     changes = replace(events(stored(2)), receipts=[receipt("a", 1)], budgets=refused)
     with pytest.raises(Corrupt):
         await write(store, changes)
-    assert (await store.list_events("p-1", after_seq=0, kinds=(), limit=9, max_bytes=9_999))[0] == [stored(1)]
+    assert (await store.list_events("p-1", after_seq=0, chosen=EventFilter(), limit=9, max_bytes=9_999))[0] == [
+        stored(1)
+    ]
     assert await store.receipts(["a"]) == {}
 
 
@@ -96,7 +98,9 @@ async def test_a_page_is_bounded_by_rows_and_by_bytes(store: LedgerStore) -> Non
     await write(store, events(*(stored(seq) for seq in range(1, 6))))
 
     async def page(limit: int, max_bytes: int, after: int = 0) -> tuple[list[int], bool]:
-        found, _, more = await store.list_events("p-1", after_seq=after, kinds=(), limit=limit, max_bytes=max_bytes)
+        found, _, more = await store.list_events(
+            "p-1", after_seq=after, chosen=EventFilter(), limit=limit, max_bytes=max_bytes
+        )
         return [each.seq for each in found], more
 
     assert await page(5, 99_999) == ([1, 2, 3, 4, 5], False)
@@ -129,3 +133,30 @@ async def test_a_replacing_insert_is_refused_as_well(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError, match="kept as it is"):
         file.execute("INSERT OR REPLACE INTO event VALUES (0, 1, 1, 'k', 'x.y', 0, x'', x'')")
     file.close()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "seqs"),
+    [
+        (EventFilter(), [1, 2, 3]),
+        (EventFilter(kinds=("a.b",)), [1, 2, 3]),
+        (EventFilter(families=("a.",)), [1, 2, 3]),
+        (EventFilter(kinds=("a.c",), families=("b.",)), []),
+        (EventFilter(begin_us=1_767_323_045_000_006), [1, 2, 3]),
+        (EventFilter(end_us=1_767_323_045_000_006), []),
+        (EventFilter(families=("a.",), end_us=1_767_323_045_000_007), [1, 2, 3]),
+        (EventFilter(begin_us=1_767_323_045_000_007), []),
+    ],
+)
+async def test_a_page_holds_what_was_chosen(store: LedgerStore, chosen: EventFilter, seqs: list[int]) -> None:
+    await write(store, events(stored(1), stored(2), stored(3)))
+    found, head, more = await store.list_events("p-1", after_seq=0, chosen=chosen, limit=9, max_bytes=9_999)
+    assert ([each.seq for each in found], head.seq, more) == (seqs, 3, False)
+
+
+async def test_heads_are_read_together_and_appends_are_heard(store: LedgerStore) -> None:
+    heard: list[str] = []
+    store.listen(heard.extend)
+    await write(store, events(stored(1)))
+    assert heard == ["p-1"]
+    assert {each.plan_id: each.seq for each in (await store.heads(["p-1", "p-2"])).values()} == {"p-1": 1}

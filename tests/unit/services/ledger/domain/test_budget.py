@@ -5,10 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ledger.adapters.memory import MemoryLedger, Tables
-from services.ledger.domain.budget import Accounts, Charge, close, open_account, reserve
-from tests.unit.services.ledger.books import PLAN, Shelf
+from services.ledger.domain.books import Books
+from services.ledger.domain.budget import Accounts, Charge, close, open_account, reserve, top_up
+from tests.unit.services.ledger.books import NOW, PLAN, Shelf
 from theory.core.clock import FakeClock
 from theory.core.errors import AlreadyExists, Invalid, NotFound, NotReady
+from theory.core.ids import RequestId
 from theory.core.ledger import Budget
 
 
@@ -96,3 +98,34 @@ def test_nothing_is_lost_and_nothing_is_overdrawn(cap: int, data: st.DataObject)
 async def test_an_account_that_nobody_opened_is_not_found() -> None:
     with pytest.raises(NotFound):
         await Accounts(MemoryLedger(Tables()), FakeClock()).get(PLAN)
+
+
+def test_a_top_up_pays_what_is_owed_first_and_happens_once() -> None:
+    shelf = Shelf()
+    shelf.tables.budgets[PLAN.text] = account(cap=100, spent=100, debt=30)
+    once = RequestId("r-1")
+
+    def add(amount: int, request_id: RequestId = once) -> Budget:
+        books = Books(shelf.transaction(), NOW)
+        books.load_budgets([PLAN.text])
+        books.load_chains([PLAN.text], [(PLAN.text, f"ledger/topup/{request_id.text}")])
+        books.ready()
+        budget = top_up(books, PLAN, amount, request_id)
+        books.close()
+        return budget
+
+    assert add(20) == account(cap=120, spent=120, debt=10)
+    assert add(20) == account(cap=120, spent=120, debt=10)
+    assert add(50, RequestId("r-2")) == account(cap=170, spent=130)
+    assert shelf.kinds() == ["budget.topped_up", "budget.topped_up"]
+    with pytest.raises(AlreadyExists):
+        add(21)
+
+
+@pytest.mark.parametrize("amount", [0, 2**53 - 100, 2**63 - 1])
+def test_a_top_up_adds_something_that_an_event_can_hold(amount: int) -> None:
+    shelf = Shelf(cap=100)
+    with pytest.raises(Invalid):
+        shelf.with_books(lambda books: top_up(books, PLAN, amount, RequestId("r-1")))
+    with pytest.raises(NotFound):
+        Shelf().with_books(lambda books: top_up(books, PLAN, 1, RequestId("r-1")))
