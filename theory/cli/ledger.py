@@ -9,8 +9,8 @@ from theory.cli.failures import FAILED, OK, UNVERIFIED, Usage
 from theory.cli.output import Cell
 from theory.cli.session import LATEST, Session, plan_named
 from theory.cli.text import clean, counted, cut, duration, line, moment, usd
-from theory.cli.timeline import picture
-from theory.cli.verify import fault_document, place, sentence
+from theory.cli.timeline import picture, style_of
+from theory.cli.verify import fault_document, place, sentence, tell_faults
 from theory.core import jcs
 from theory.core.chain import Event
 from theory.core.errors import NotFound, TheoryError
@@ -29,10 +29,8 @@ _LEAST_WINDOW = 200
 _WIDER = 8
 """How much more of a chain is read where the window before held too little."""
 _COLUMNS = 100
-_STYLE_BY_STATE = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 _OF_TIMELINE = ("plan.*", "execution.*", "memo.hit", "budget.settled")
 _BODY_COLUMNS = 100
-_STYLE_BY_STATE = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 _HASH_CHARACTERS = 15
 
 
@@ -92,7 +90,7 @@ async def timeline(session: Session, options: argparse.Namespace) -> int:
     lanes = counted(len(told.lanes), "execution")
     session.output.line(
         f"{plan_id} ",
-        Cell(told.state, f"{_STYLE_BY_STATE.get(told.state, '')} bold".strip()),
+        Cell(told.state, f"{style_of(told.state)} bold"),
         f"  {moment(told.start)} UTC, {duration(length)}, {lanes}, {usd(told.cost_usd_micro)}",
     )
     columns = shutil.get_terminal_size((_COLUMNS, 0)).columns
@@ -115,8 +113,7 @@ async def verify(session: Session, options: argparse.Namespace) -> int:
             faults += len(found.faults)
             verdict = Cell("fault", "red") if found.faults else Cell("ok   ", "green")
             session.output.line(verdict, f"  {chain:<28}  ", Cell(counted(found.events, "event"), "dim"))
-            for fault in found.faults:
-                session.output.line("       ", Cell(place(fault), "red"), f": {fault.what}, {sentence(fault)}")
+            tell_faults(session, found.faults)
             documents.append(
                 {"chain": chain, "events": found.events, "faults": [fault_document(each) for each in found.faults]}
             )

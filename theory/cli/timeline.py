@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from theory.cli.output import Cell
-from theory.cli.text import counted, cut, duration, some, usd
+from theory.cli.text import counted, cut, duration, usd
 from theory.sdk.timeline import Lane, Timeline
 
 MAX_LANES = 40
@@ -15,10 +15,15 @@ _TAIL_COLUMNS = 30
 _LEAST_COLUMNS = 10
 _LEVELS = " ▁▂▃▄▅▆▇█"
 _GLYPH = {"succeeded": "✓", "running": "…", "queued": "…", "cancelled": "-", "lost": "?"}
-_STYLE = {"succeeded": "green", "running": "cyan", "queued": "cyan", "cancelled": "yellow"}
+_STYLE = {"unknown": "", "succeeded": "green", "running": "cyan", "queued": "cyan", "cancelled": "yellow"}
 _HIT = "◆"
 
 Row = list[str | Cell]
+
+
+def style_of(outcome: str) -> str:
+    """The colour of how an execution, or a plan, ended or stands."""
+    return _STYLE.get(outcome, "red")
 
 
 def picture(timeline: Timeline, columns: int, *, every: bool = False) -> list[Row]:
@@ -30,19 +35,21 @@ def picture(timeline: Timeline, columns: int, *, every: bool = False) -> list[Ro
     if not lanes or timeline.start is None:
         return []
     end = max([timeline.end or timeline.last or timeline.start, *(each.end or each.start for each in lanes)])
-    names = [each.name for each in lanes] if every or len(lanes) <= MAX_LANES else [each.transition for each in lanes]
+    every = every or len(lanes) <= MAX_LANES
+    names = [each.name if every else each.transition for each in lanes]
     name_columns = min(_NAME_COLUMNS, max(map(len, names)))
     axis = _Axis(timeline.start, end, max(_LEAST_COLUMNS, columns - name_columns - 2 - _TAIL_COLUMNS))
     rows: list[Row] = [[" " * (name_columns + 2), Cell(axis.scale(), "dim")]]
-    if every or len(lanes) <= MAX_LANES:
+    if every:
         rows += (
             [f"{cut(each.name, name_columns):<{name_columns}}  ", *axis.bar(each), "  ", *_tail(each, end)]
             for each in lanes
         )
         return rows
     groups = _by_transition(lanes)
-    shown = sorted(groups, key=lambda each: -_span_s(each, end))[:MAX_LANES]
-    for group in (each for each in groups if each in shown):
+    longest = sorted(groups, key=lambda each: -_span_s(each, end))[:MAX_LANES]
+    shown = {group[0].transition for group in longest}
+    for group in (each for each in groups if each[0].transition in shown):
         name = cut(group[0].transition, name_columns)
         rows.append([f"{name:<{name_columns}}  ", Cell(axis.density(group), "cyan"), "  ", _counts(group)])
     left_out = f", of which the {MAX_LANES} longest are drawn" if len(groups) > len(shown) else ""
@@ -79,7 +86,7 @@ class _Axis:
         cells: list[tuple[str, str]] = [(" ", "")] * self._columns
         for attempt in lane.attempts:
             first, last = self.at(attempt.start), self.at(attempt.end or self._end)
-            style = _STYLE.get(attempt.outcome, "red")
+            style = style_of(attempt.outcome)
             for column in range(first, max(first, last) + 1):
                 cells[column] = ("█", style)
             if attempt.end is not None and attempt.outcome != "succeeded":
@@ -112,7 +119,7 @@ def _tail(lane: Lane, end: datetime) -> Row:
     told += f", {len(lane.attempts)} attempts" if len(lane.attempts) > 1 else ""
     outcome = lane.outcome
     word = "" if outcome in {"succeeded", "running"} else f" {outcome}"
-    return [Cell(f"{_GLYPH.get(outcome, '✗')}{word}", _STYLE.get(outcome, "red")), f" {told}"]
+    return [Cell(f"{_GLYPH.get(outcome, '✗')}{word}", style_of(outcome)), f" {told}"]
 
 
 def _by_transition(lanes: Sequence[Lane]) -> list[list[Lane]]:
@@ -132,4 +139,4 @@ def _counts(group: Sequence[Lane]) -> str:
     parts = [counted(hits, "memo hit")] if hits else []
     outcomes = [each.outcome for each in group if not each.memo_of]
     parts += [f"{outcomes.count(outcome)} {outcome}" for outcome in dict.fromkeys(outcomes)]
-    return some(parts, len(parts))
+    return ", ".join(parts)

@@ -1,7 +1,7 @@
 """`theory verify`: what the ledger, the receipts and the stored bytes say, recomputed."""
 
 import argparse
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 from theory.cli.failures import OK, UNVERIFIED, Usage
 from theory.cli.output import Cell
@@ -90,7 +90,12 @@ def _tell(session: Session, result: Verification) -> None:
     parts += [counted(result.artifacts, "artifact")] if result.artifacts else []
     parts += [counted(result.chunks, "chunk")] if result.chunks else []
     session.output.line(verdict, f"  {result.chain:<28}  ", Cell(", ".join(parts), "dim"))
-    for fault in result.faults:
+    tell_faults(session, result.faults)
+
+
+def tell_faults(session: Session, faults: Iterable[AnyFault]) -> None:
+    """One line per fault, below the line of what it is in."""
+    for fault in faults:
         session.output.line("       ", Cell(place(fault), "red"), f": {fault.what}, {sentence(fault)}")
 
 

@@ -1,7 +1,6 @@
 """The executor's client: plans are submitted, read and watched; a watch outlives the connections it runs on."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
 
 import grpc
 
@@ -20,6 +19,7 @@ from theory.sdk.plan_messages import (
     spec_to_proto,
 )
 from theory.sdk.reattach import PATIENCE_S, followed
+from theory.sdk.rpc import fitting, whole
 from theory.sdk.views import ExecutionView, ExecutorCapabilities, PlanChange, PlanView, RememberedResult
 from theory.wire.channel import call, stream
 from theory.wire.options import MESSAGE_BYTES
@@ -107,12 +107,14 @@ class ExecutorClient:
 
         `NotFound` (`MEMO_UNKNOWN`) per key; `Corrupt` (`RECEIPT_CORRUPT`) where what vouches for a result does not.
         """
-        found: list[RememberedResult | TheoryError] = []
-        for start in range(0, len(memo_keys), _MEMO_KEYS):
-            keys = memo_keys[start : start + _MEMO_KEYS]
+
+        async def send(keys: Sequence[str]) -> list[RememberedResult | TheoryError]:
             response = await call(self._stub.LookUpMemo, executor_pb2.LookUpMemoRequest(memo_keys=keys))
-            for key, result in zip(keys, response.results, strict=True):
-                found.append(remembered_from_proto(key, result))
+            return [remembered_from_proto(*each) for each in zip(keys, response.results, strict=True)]
+
+        found: list[RememberedResult | TheoryError] = []
+        for batch in fitting(memo_keys, max_items=_MEMO_KEYS):
+            found += await whole(batch, send)
         return found
 
     async def watch_execution(self, execution_id: ExecutionId, after_seq: int = 0) -> AsyncIterator[ExecutionView]:
@@ -141,14 +143,14 @@ class ExecutorClient:
             if not (token := response.next_page_token):
                 return
 
-    async def watch(
+    def watch(
         self,
         plan_id: PlanId,
         after_seq: int = 0,
         *,
         patience_s: float = PATIENCE_S,
         on_break: Callable[[Exception], None] | None = None,
-    ) -> AsyncIterator[PlanChange]:
+    ) -> AsyncGenerator[PlanChange, None]:
         """The changes of a plan behind `after_seq`, in order and at least once each, until the plan has ended.
 
         Attaches again after any break, and tells `on_break` of it; `Unavailable` once nothing has answered for
@@ -166,7 +168,4 @@ class ExecutorClient:
             plan = await self.get_plan(plan_id) if last is None else last.plan
             return plan.state.terminal
 
-        changes = followed(attach, after_seq, self._clock, patience_s=patience_s, over=over, on_break=on_break)
-        async with aclosing(changes):
-            async for change in changes:
-                yield change
+        return followed(attach, after_seq, self._clock, patience_s=patience_s, over=over, on_break=on_break)

@@ -1,7 +1,6 @@
 """The client of the ledger: events, accounts, the settlement of executions, receipts, and their verification."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, TypeVar
@@ -15,7 +14,7 @@ from theory.core.audit import Audit, Fault
 from theory.core.chain import Event, system_chain
 from theory.core.checkpoint import Checkpoint
 from theory.core.clock import Clock, SystemClock
-from theory.core.errors import Exhausted, Invalid, NotFound, TheoryError
+from theory.core.errors import Invalid, NotFound, TheoryError
 from theory.core.ids import ExecutionId, PlanId, RequestId, SystemIds
 from theory.core.ledger import Appended, Budget, ChainHead, PlanEvent
 from theory.core.money import UsdMicro, usd_micro
@@ -25,7 +24,7 @@ from theory.sdk import ledger_messages as messages
 from theory.sdk.batch import Coalescer
 from theory.sdk.log import LogClient
 from theory.sdk.reattach import PATIENCE_S, followed
-from theory.sdk.rpc import answers, fitting
+from theory.sdk.rpc import answers, fitting, whole
 from theory.wire.channel import call, stream
 from theory.wire.moments import timestamp
 
@@ -201,9 +200,9 @@ class LedgerClient:
                 return
             request.page_token = found.next_page_token
 
-    async def tail(
+    def tail(
         self, plan_id: str, after_seq: int = 0, *, kinds: Sequence[str] = (), patience_s: float = PATIENCE_S
-    ) -> AsyncIterator[TailPage]:
+    ) -> AsyncGenerator[TailPage, None]:
         """The events of a chain behind `after_seq`, and each that is appended, for as long as somebody reads.
 
         Attaches again after any break where it stood, so that no event is missed or told twice; `Unavailable` once
@@ -217,10 +216,7 @@ class LedgerClient:
                     events = tuple(map(messages.event_from_proto, each.events))
                     yield each.after_seq, TailPage(events, each.after_seq, messages.head_from_proto(each.head))
 
-        pages = followed(attach, after_seq, self._clock, patience_s=patience_s)
-        async with aclosing(pages):
-            async for page in pages:
-                yield page
+        return followed(attach, after_seq, self._clock, patience_s=patience_s)
 
     async def chains(self) -> AsyncIterator[ChainHead]:
         """Every chain there is, by id, and where it stands."""
@@ -243,7 +239,7 @@ class LedgerClient:
 
         found: list[Receipt | TheoryError] = []
         for batch in fitting(receipt_ids, max_items=MAX_RECEIPT_IDS):
-            found += await _whole(batch, send)
+            found += await whole(batch, send)
         return found
 
     async def receipts(self, plan_id: PlanId) -> AsyncIterator[Receipt]:
@@ -327,7 +323,7 @@ async def _send_each(
     sound = [each for each in encoded if not isinstance(each, TheoryError)]
     sent: list[_V | TheoryError] = []
     for batch in fitting(sound, max_items=max_items, max_bytes=MAX_BATCH_BYTES, size_of=lambda each: each.ByteSize()):
-        sent += await _whole(batch, send)
+        sent += await whole(batch, send)
     said = iter(sent)
     return [each if isinstance(each, TheoryError) else next(said) for each in encoded]
 
@@ -339,27 +335,6 @@ def _encoded(encode: Callable[[_K], _M], item: _K) -> _M | TheoryError:
         return error
     except ValueError as error:  # a number too large for its field, half a surrogate pair
         return Invalid("FIELD_INVALID", f"a value fits into no message: {error}", field="item")
-
-
-async def _whole(
-    batch: Sequence[_K], send: Callable[[Sequence[_K]], Awaitable[Sequence[_V | TheoryError]]]
-) -> list[_V | TheoryError]:
-    """What `send` says to each; what a reply had no room for is asked for again, as long as replies bring anything."""
-    said = list(await send(batch))
-    left = [at for at, each in enumerate(said) if _no_room(each)]
-    while left:
-        more = await send([batch[at] for at in left])
-        for at, each in zip(left, more, strict=True):
-            said[at] = each
-        still = [at for at in left if _no_room(said[at])]
-        if len(still) == len(left):
-            break
-        left = still
-    return said
-
-
-def _no_room(answer: object) -> bool:
-    return isinstance(answer, Exhausted) and answer.reason == "REPLY_FULL"
 
 
 def _or_error(value: Callable[[_R], _V]) -> Callable[[_R], _V | TheoryError]:

@@ -1,12 +1,13 @@
 """What the clients of all services share: answers of batches, and batches that fit into a message."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from theory.api.core.v1.item_status_pb2 import ItemStatus
-from theory.core.errors import TheoryError
+from theory.core.errors import Exhausted, TheoryError
 from theory.wire.status import item_error
 
+K = TypeVar("K")
 T = TypeVar("T")
 V = TypeVar("V")
 
@@ -64,3 +65,24 @@ def fitting(
             room -= size
     if batch:
         yield batch
+
+
+async def whole(
+    batch: Sequence[K], send: Callable[[Sequence[K]], Awaitable[Sequence[V | TheoryError]]]
+) -> list[V | TheoryError]:
+    """What `send` says to each; what a reply had no room for is asked for again, as long as replies bring anything."""
+    said = list(await send(batch))
+    left = [at for at, each in enumerate(said) if _no_room(each)]
+    while left:
+        more = await send([batch[at] for at in left])
+        for at, each in zip(left, more, strict=True):
+            said[at] = each
+        still = [at for at in left if _no_room(said[at])]
+        if len(still) == len(left):
+            break
+        left = still
+    return said
+
+
+def _no_room(answer: object) -> bool:
+    return isinstance(answer, Exhausted) and answer.reason == "REPLY_FULL"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from theory.core.chain import Event
-from theory.core.clock import parse_rfc3339
+from theory.core.clock import parse_rfc3339, rfc3339
 from theory.core.errors import TheoryError
 from theory.core.jcs import JSON
 
@@ -66,8 +66,8 @@ class Lane:
             "attempts": [
                 {
                     "epoch": each.epoch,
-                    "start": each.start.isoformat(),
-                    "end": None if each.end is None else each.end.isoformat(),
+                    "start": rfc3339(each.start),
+                    "end": None if each.end is None else rfc3339(each.end),
                     "outcome": each.outcome,
                 }
                 for each in self.attempts
@@ -142,8 +142,8 @@ class Timeline:
         return {
             "plan_id": self.plan_id,
             "state": self.state,
-            "start": None if self.start is None else self.start.isoformat(),
-            "end": None if self.end is None else self.end.isoformat(),
+            "start": None if self.start is None else rfc3339(self.start),
+            "end": None if self.end is None else rfc3339(self.end),
             "cost_usd_micro": self.cost_usd_micro,
             "executions": [each.to_document() for each in self.lanes],
         }

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from services.executor.domain.patience import patiently
@@ -99,7 +99,9 @@ class Stops:
         self._by_execution: dict[ExecutionId, Stop] = {}
 
     def add(self, execution_id: ExecutionId | None) -> None:
-        """End this execution, or the whole plan where there is none."""
+        """End this execution, or the whole plan where there is none. Again changes nothing."""
+        if self.whole or (execution_id is not None and self.asked(execution_id)):
+            return
         if execution_id is None:
             self.whole = True
             told = list(self._by_execution.values())
@@ -135,14 +137,14 @@ class Cancellations:
         plan = await self._state.plan(plan_id)
         if not plan.state.terminal:
             await self._ask(plan_id, None)
-        return await self._state.plan(plan_id)
+        return plan
 
     async def cancel_execution(self, execution_id: ExecutionId) -> ExecutionRecord:
         """Ask for the end of an execution; one that has ended stays as it is. `NotFound` (`EXECUTION_UNKNOWN`)."""
         record = await self._state.execution(execution_id)
         if not record.state.terminal:
             await self._ask(record.plan_id, execution_id)
-        return await self._state.execution(execution_id)
+        return record
 
     async def _ask(self, plan_id: PlanId, execution_id: ExecutionId | None) -> None:
         await self._state.ask_to_cancel(plan_id, execution_id)
@@ -154,7 +156,7 @@ class Cancellations:
         """What of the plan is to end, for as long as it is carried out."""
         stops = self._followed.setdefault(plan_id, Stops())
         try:
-            await patiently(self._clock, self._look)
+            await patiently(self._clock, lambda: self._look([plan_id]))
             yield stops
         finally:
             del self._followed[plan_id]
@@ -164,10 +166,9 @@ class Cancellations:
         while True:
             await self._clock.sleep(_LOOK_EVERY_S)
             if self._followed:
-                await patiently(self._clock, self._look)
+                await patiently(self._clock, lambda: self._look(list(self._followed)))
 
-    async def _look(self) -> None:
-        for plan_id, execution_id in await self._state.asked_to_cancel(list(self._followed)):
-            stops = self._followed.get(plan_id)
-            if stops is not None and not (stops.whole if execution_id is None else stops.asked(execution_id)):
+    async def _look(self, plan_ids: Sequence[PlanId]) -> None:
+        for plan_id, execution_id in await self._state.asked_to_cancel(plan_ids):
+            if stops := self._followed.get(plan_id):
                 stops.add(execution_id)

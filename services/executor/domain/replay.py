@@ -17,7 +17,7 @@ from services.executor.ports import (
 from theory.core import jcs
 from theory.core.cid import Cid
 from theory.core.clock import Clock
-from theory.core.errors import AlreadyExists, NotFound, NotReady, TheoryError
+from theory.core.errors import NotFound, NotReady, TheoryError
 from theory.core.execution import ExecutionState, PlanState
 from theory.core.ids import ExecutionId, IdSource, RequestId, execution_id_of
 from theory.core.receipt import Receipt
@@ -52,11 +52,8 @@ class Replays:
         it has not ended, nothing ran, or it shared volumes); `AlreadyExists` (`REQUEST_ID_TAKEN`).
         """
         digest = Cid.of(jcs.canonical({"replay_of": execution_id.text})).text
-        if known := await self._state.plan_of_request(request_id.text):
-            if known.request_digest != digest:
-                message = "the request id was used with another plan: choose a new one"
-                raise AlreadyExists("REQUEST_ID_TAKEN", message, request_id=request_id.text)
-            return await self._submissions.record(known, ())
+        if known := await self._submissions.known(request_id, digest):
+            return known
         record = await self._state.execution(execution_id)
         plan = await self._state.plan(record.plan_id)
         receipt = await self._receipt_of(record)

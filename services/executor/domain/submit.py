@@ -60,11 +60,7 @@ class Submissions:
         (`CAPABILITY_MISSING` for volumes that its runtime cannot mount); `AlreadyExists` (`REQUEST_ID_TAKEN`).
         """
         digest = Cid.of(jcs.canonical(spec.to_document())).text
-        if known := await self._state.plan_of_request(request_id.text):
-            if known.request_digest != digest:
-                message = "the request id was used with another plan: choose a new one"
-                raise AlreadyExists("REQUEST_ID_TAKEN", message, request_id=request_id.text)
-            self._begin_unless_ended(known)
+        if known := await self.known(request_id, digest):
             return known
         if spec.sources:
             raise Invalid("PLAN_INVALID", "local files are uploaded before a plan is submitted", field="files")
@@ -100,6 +96,17 @@ class Submissions:
             execution_count=len(executions),
         )
         return await self.record(plan, executions)
+
+    async def known(self, request_id: RequestId, digest: str) -> PlanRecord | None:
+        """The plan that was recorded under this id, begun; `AlreadyExists` (`REQUEST_ID_TAKEN`) for another digest."""
+        known = await self._state.plan_of_request(request_id.text)
+        if known is None:
+            return None
+        if known.request_digest != digest:
+            message = "the request id was used with another plan: choose a new one"
+            raise AlreadyExists("REQUEST_ID_TAKEN", message, request_id=request_id.text)
+        self._begin_unless_ended(known)
+        return known
 
     async def record(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
         """Record a plan and begin it, or begin the one that has its request id.

@@ -1,14 +1,17 @@
 """Watching: a state that wakes whoever follows a plan when something about it was written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import TypeVar
 
 from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord
 from theory.core.clock import Clock, until_set
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.jcs import JSON
 from theory.core.refs import Ref
+
+T = TypeVar("T")
 
 LONGEST_WATCH_S = 540.0
 """A watch ends cleanly after this time, with its position: networks between here and there need that."""
@@ -26,34 +29,49 @@ class WatchedState:
 
     async def follow(
         self, plan_id: PlanId, *, after_seq: int
-    ) -> AsyncIterator[tuple[PlanRecord, list[ExecutionRecord]]]:
+    ) -> AsyncGenerator[tuple[PlanRecord, list[ExecutionRecord]], None]:
         """Yield the plan and what changed, from after `after_seq` until its last change or the longest watch."""
-        began = self._clock.monotonic()
-        async with self._woken(plan_id) as woken:
-            while True:
-                woken.clear()
-                plan, changed = await self._inner.changes(plan_id, after_seq=after_seq)
-                if plan.seq > after_seq:
-                    after_seq = plan.seq
-                    yield plan, changed
-                if plan.state.terminal or self._clock.monotonic() - began > LONGEST_WATCH_S:
-                    return
-                await until_set(woken, self._clock, _LOOK_EVERY_S)
 
-    async def follow_execution(self, execution_id: ExecutionId, *, after_seq: int) -> AsyncIterator[ExecutionRecord]:
+        async def look(position: int) -> tuple[PlanRecord, tuple[PlanRecord, list[ExecutionRecord]]]:
+            plan, changed = await self._inner.changes(plan_id, after_seq=position)
+            return plan, (plan, changed)
+
+        async with aclosing(self._looked(plan_id, look, after_seq)) as seen:
+            async for each in seen:
+                yield each
+
+    async def follow_execution(
+        self, execution_id: ExecutionId, *, after_seq: int
+    ) -> AsyncGenerator[ExecutionRecord, None]:
         """Yield the execution each time it changed after `after_seq`, until its last change or the longest watch.
 
         Changes that follow each other at once may be told as one.
         """
+
+        async def look(_: int) -> tuple[ExecutionRecord, ExecutionRecord]:
+            record = await self._inner.execution(execution_id)
+            return record, record
+
+        plan_id = (await self._inner.execution(execution_id)).plan_id
+        async with aclosing(self._looked(plan_id, look, after_seq)) as seen:
+            async for each in seen:
+                yield each
+
+    async def _looked(
+        self,
+        plan_id: PlanId,
+        look: Callable[[int], Awaitable[tuple[PlanRecord | ExecutionRecord, T]]],
+        after_seq: int,
+    ) -> AsyncGenerator[T, None]:
+        """What `look` finds, each time that its record stands behind `after_seq`, to the last change of that record."""
         began = self._clock.monotonic()
-        record = await self._inner.execution(execution_id)
-        async with self._woken(record.plan_id) as woken:
+        async with self._woken(plan_id) as woken:
             while True:
                 woken.clear()
-                record = await self._inner.execution(execution_id)
+                record, found = await look(after_seq)
                 if record.seq > after_seq:
                     after_seq = record.seq
-                    yield record
+                    yield found
                 if record.state.terminal or self._clock.monotonic() - began > LONGEST_WATCH_S:
                     return
                 await until_set(woken, self._clock, _LOOK_EVERY_S)

@@ -116,7 +116,7 @@ class MemoryLedger:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._hear: Callable[[Collection[str]], None] = _nobody
+        self._hear: Callable[[Collection[str]], None] | None = None
 
     def listen(self, hear: Callable[[Collection[str]], None]) -> None:
         self._hear = hear
@@ -124,7 +124,8 @@ class MemoryLedger:
     async def transact(self, fn: Callable[[LedgerTransaction], _T]) -> _T:
         transaction = MemoryTransaction(self._tables)
         answer = fn(transaction)
-        self._hear(transaction.appended)
+        if self._hear is not None and transaction.appended:
+            self._hear(transaction.appended)
         return answer
 
     async def list_events(
@@ -165,10 +166,6 @@ class MemoryLedger:
 
     async def close(self) -> None:
         self._tables = Tables()
-
-
-def _nobody(_: Collection[str]) -> None:
-    """Nobody listens."""
 
 
 _Key = TypeVar("_Key")

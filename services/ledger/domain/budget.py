@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from services.ledger.domain.books import Books
 from services.ledger.domain.chain import OWN_IDS
 from services.ledger.ports import LedgerStore, LedgerTransaction
-from theory.core import jcs
-from theory.core.chain import NewEvent
+from theory.core.chain import NewEvent, unseal
 from theory.core.clock import Clock, rfc3339
 from theory.core.errors import AlreadyExists, Invalid, NotFound, NotReady
 from theory.core.ids import PlanId, RequestId
@@ -102,7 +101,7 @@ def top_up(books: Books, plan_id: PlanId, usd_micro: UsdMicro, request_id: Reque
     """
     budget = _existing(books.budget(plan_id.text), plan_id.text)
     if known := books.event(plan_id.text, _top_up_id(request_id)):
-        if jcs.parse_object(known.preimage).get("body", {}).get("usd_micro") != usd_micro:  # type: ignore[union-attr]
+        if unseal(known.preimage, known.this_hash).body["usd_micro"] != usd_micro:
             message = "the request id was used with another amount: choose a new one"
             raise AlreadyExists("REQUEST_ID_TAKEN", message, request_id=request_id.text)
         return budget

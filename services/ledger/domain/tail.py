@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -48,7 +48,7 @@ class Tails:
             for woken in self._waiting[plan_id]:
                 woken.set()
 
-    async def follow(self, plan_id: str, *, after_seq: int, chosen: EventFilter) -> AsyncIterator[Told]:
+    async def follow(self, plan_id: str, *, after_seq: int, chosen: EventFilter) -> AsyncGenerator[Told, None]:
         """The chosen events behind `after_seq`, those that are there and those to come; a chain may yet be empty.
 
         Ends after `LONGEST_TAIL_S`, never before it told where it stands. Nothing is read ahead of the reader.

@@ -161,7 +161,7 @@ async def who_stops_watching_ends_nothing_else(target: Target) -> None:
     """A client that goes away ends its watch, never the plan (I-90)."""
     plans = Plans(target)
     submitted = await plans.submit(step("a"), step("b", needs=["a"]), step("c", needs=["b"]))
-    async with aclosing(plans.executor.watch(submitted.plan_id)) as changes:  # type: ignore[type-var]
+    async with aclosing(plans.executor.watch(submitted.plan_id)) as changes:
         await anext(changes)
     assert (await plans.ended(submitted.plan_id)).state.value == "succeeded"
 
@@ -386,7 +386,7 @@ async def a_cancelled_plan_ends_at_once_and_is_settled(target: Target) -> None:
     patient = await plans.policy(max_attempts=2, backoff_ms=3_600_000)
     steps = step("a", processor=failing), step("b", needs=["a"])
     submitted = await plans.submit(*steps, policy=patient, budget={"max_usd_micro": 20})
-    async with aclosing(plans.executor.watch(submitted.plan_id)) as changes:  # type: ignore[type-var]
+    async with aclosing(plans.executor.watch(submitted.plan_id)) as changes:
         async for change in changes:
             if any(each.attempt_idx == 1 for each in change.executions):
                 break

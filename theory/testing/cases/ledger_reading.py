@@ -65,7 +65,7 @@ async def a_tail_tells_every_event_once_and_can_be_resumed(target: Target) -> No
     positions: list[int] = []
 
     async def read() -> None:
-        async with aclosing(ledger.tail(plan_id)) as pages:  # type: ignore[type-var]
+        async with aclosing(ledger.tail(plan_id)) as pages:
             async for page in pages:
                 seen.extend(each.seq for each in page.events)
                 positions.append(page.after_seq)
@@ -79,7 +79,7 @@ async def a_tail_tells_every_event_once_and_can_be_resumed(target: Target) -> No
         await reading
     assert (seen, positions[-1]) == ([1, 2, 3, 4], 4)
     assert positions == sorted(positions)
-    async with aclosing(ledger.tail(plan_id, 2, kinds=["scratch.queue.*"])) as pages:  # type: ignore[type-var]
+    async with aclosing(ledger.tail(plan_id, 2, kinds=["scratch.queue.*"])) as pages:
         resumed = await anext(pages)
     assert [each.seq for each in resumed.events] == [3, 4]
 
@@ -88,11 +88,11 @@ async def a_tail_tells_every_event_once_and_can_be_resumed(target: Target) -> No
 async def a_tail_waits_for_a_chain_that_is_not_there(target: Target) -> None:
     """A chain without events is followed from its first one on; what is no chain is `Invalid` (I-156)."""
     plan_id, ledger = target.fresh("plan"), LedgerClient(target.channel())
-    async with asyncio.timeout(30), aclosing(ledger.tail(plan_id)) as pages:  # type: ignore[type-var]
+    async with asyncio.timeout(30), aclosing(ledger.tail(plan_id)) as pages:
         first = asyncio.ensure_future(anext(pages))
         await _append(target, plan_id, _KINDS[0])
         assert [each.seq for each in (await first).events] == [1]
-    async with aclosing(ledger.tail("No Chain")) as pages:  # type: ignore[type-var]
+    async with aclosing(ledger.tail("No Chain")) as pages:
         await refusal(anext(pages), Invalid, "ID_INVALID")
 
 

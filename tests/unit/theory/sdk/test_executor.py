@@ -158,7 +158,7 @@ async def test_leaving_a_watch_ends_its_call(client: ExecutorClient, executor: S
     executor.scripts = [[change(1), until_cancelled]]
     watch = client.watch(_ID)
     assert (await anext(watch)).seq == 1
-    await watch.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await watch.aclose()
     await ended.wait()
 
 

@@ -2,18 +2,17 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
 
 import pytest
 
 from tests.unit.theory.sdk.conftest import Installation
 from theory.core.chain import NewEvent
-from theory.core.errors import Corrupt, Denied, Exhausted, Invalid, NotFound, TheoryError
+from theory.core.errors import Corrupt, Denied, Invalid, NotFound, TheoryError
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.ledger import Appended, PlanEvent
 from theory.core.receipt import AttemptOutcome
 from theory.core.settle import ClaimRequest, SettleRequest
-from theory.sdk.ledger import LedgerClient, _whole
+from theory.sdk.ledger import LedgerClient
 
 TS = "2026-01-02T03:04:05.000006Z"
 PLAN = PlanId("p-1")
@@ -128,22 +127,3 @@ async def test_a_plan_that_goes_on_while_it_is_verified_is_sound(ledger: LedgerC
         assert await ledger.verify_plan(PLAN.text) == []
     await going
     assert await ledger.verify_plan(PLAN.text) == []
-
-
-async def test_what_a_reply_had_no_room_for_is_asked_for_again() -> None:
-    asked: list[Sequence[int]] = []
-
-    async def send(batch: Sequence[int]) -> list[int | TheoryError]:
-        asked.append(batch)
-        return [-batch[0], *(Exhausted("REPLY_FULL", "full") for _ in batch[1:])]
-
-    assert await _whole([1, 2, 3], send) == [-1, -2, -3]
-    assert asked == [[1, 2, 3], [2, 3], [3]]
-
-
-async def test_what_never_finds_room_is_not_asked_for_ever() -> None:
-    async def send(batch: Sequence[int]) -> list[int | TheoryError]:
-        return [Exhausted("REPLY_FULL", "full") for _ in batch]
-
-    answers = await _whole([1, 2], send)
-    assert all(isinstance(each, Exhausted) for each in answers)

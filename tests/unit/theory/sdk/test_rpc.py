@@ -1,11 +1,13 @@
 """Answers of batches, and batches that fit."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from theory.api.core.v1.item_status_pb2 import ItemStatus
 from theory.api.resources.v1 import kv_pb2
-from theory.core.errors import NotFound, TheoryError
-from theory.sdk.rpc import answers, fitting, outcomes, unwrapped
+from theory.core.errors import Exhausted, NotFound, TheoryError
+from theory.sdk.rpc import answers, fitting, outcomes, unwrapped, whole
 from theory.wire.status import item_ok, item_status
 
 _GONE = item_status(NotFound("SPEC_UNKNOWN", "gone", ref="a@1"))
@@ -42,3 +44,22 @@ def test_batches_respect_both_limits(items: list[int], expected: list[list[int]]
 
 def test_batches_without_a_size_respect_the_count() -> None:
     assert list(fitting("abcde", max_items=2)) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+async def test_what_a_reply_had_no_room_for_is_asked_for_again() -> None:
+    asked: list[Sequence[int]] = []
+
+    async def send(batch: Sequence[int]) -> list[int | TheoryError]:
+        asked.append(batch)
+        return [-batch[0], *(Exhausted("REPLY_FULL", "full") for _ in batch[1:])]
+
+    assert await whole([1, 2, 3], send) == [-1, -2, -3]
+    assert asked == [[1, 2, 3], [2, 3], [3]]
+
+
+async def test_what_never_finds_room_is_not_asked_for_ever() -> None:
+    async def send(batch: Sequence[int]) -> list[int | TheoryError]:
+        return [Exhausted("REPLY_FULL", "full") for _ in batch]
+
+    answers = await whole([1, 2], send)
+    assert all(isinstance(each, Exhausted) for each in answers)

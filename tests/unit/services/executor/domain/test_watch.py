@@ -40,7 +40,7 @@ def _seen(plan: PlanRecord, changed: list[ExecutionRecord]) -> tuple[int, list[s
 
 
 async def test_a_watch_begins_with_everything_and_goes_on_with_what_changes(state: WatchedState) -> None:
-    async with aclosing(state.follow(PLAN.plan_id, after_seq=0)) as changes:  # type: ignore[type-var]
+    async with aclosing(state.follow(PLAN.plan_id, after_seq=0)) as changes:
         assert _seen(*await anext(changes)) == (1, ["p-1.probe.0", "p-1.report"])
         following = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0)
@@ -62,7 +62,7 @@ async def test_a_watch_goes_on_behind_what_was_seen(state: WatchedState) -> None
 
 
 async def test_a_watch_ends_cleanly_after_its_longest_time(state: WatchedState, clock: FakeClock) -> None:
-    async with aclosing(state.follow(PLAN.plan_id, after_seq=1)) as changes:  # type: ignore[type-var]
+    async with aclosing(state.follow(PLAN.plan_id, after_seq=1)) as changes:
         following = asyncio.ensure_future(anext(changes))
         await clock.until_sleepers(1)
         clock.advance(LONGEST_WATCH_S + 1)
@@ -73,7 +73,7 @@ async def test_a_watch_ends_cleanly_after_its_longest_time(state: WatchedState, 
 async def test_what_another_process_wrote_is_seen_a_little_later(
     state: WatchedState, inner: ExecutorState, clock: FakeClock
 ) -> None:
-    async with aclosing(state.follow(PLAN.plan_id, after_seq=1)) as changes:  # type: ignore[type-var]
+    async with aclosing(state.follow(PLAN.plan_id, after_seq=1)) as changes:
         following = asyncio.ensure_future(anext(changes))
         await clock.until_sleepers(1)
         await inner.save_plan(replace(PLAN, state=PlanState.FAILED))
@@ -92,7 +92,7 @@ async def test_a_plan_that_nobody_knows_cannot_be_watched(state: WatchedState) -
 async def test_a_watch_of_one_plan_is_not_woken_by_another(state: WatchedState, clock: FakeClock) -> None:
     other = replace(EXECUTION, plan_id=PlanId("p-2"), execution_id=ExecutionId("p-2.probe.0"))
     await state.add_plan(replace(PLAN, plan_id=PlanId("p-2"), request_id="r-2"), [other])
-    async with aclosing(state.follow(PLAN.plan_id, after_seq=1)) as changes:  # type: ignore[type-var]
+    async with aclosing(state.follow(PLAN.plan_id, after_seq=1)) as changes:
         following = asyncio.ensure_future(anext(changes))
         await clock.until_sleepers(1)
         await state.save_executions([other])
@@ -117,7 +117,7 @@ async def test_all_else_is_what_the_state_within_says(state: WatchedState) -> No
 
 
 async def test_an_execution_is_followed_to_its_end(state: WatchedState) -> None:
-    async with aclosing(state.follow_execution(EXECUTION.execution_id, after_seq=0)) as changes:  # type: ignore[type-var]
+    async with aclosing(state.follow_execution(EXECUTION.execution_id, after_seq=0)) as changes:
         assert (await anext(changes)).state is EXECUTION.state
         following = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0)

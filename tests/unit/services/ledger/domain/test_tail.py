@@ -48,7 +48,7 @@ def _seqs(told: Told) -> list[int]:
 
 async def test_what_is_there_is_told_and_then_what_comes(store: LedgerStore, tails: Tails) -> None:
     await _append(store, "scratch.kv.changed", "scratch.kv.changed")
-    async with aclosing(tails.follow("p-1", after_seq=1, chosen=_ALL)) as following:  # type: ignore[type-var]
+    async with aclosing(tails.follow("p-1", after_seq=1, chosen=_ALL)) as following:
         first = await anext(following)
         assert (_seqs(first), first.after_seq, first.head.seq) == ([2], 2, 2)
         waiting = asyncio.ensure_future(anext(following))
@@ -61,7 +61,7 @@ async def test_what_is_there_is_told_and_then_what_comes(store: LedgerStore, tai
 
 
 async def test_a_chain_that_does_not_exist_is_waited_for(store: LedgerStore, tails: Tails) -> None:
-    async with aclosing(tails.follow("p-1", after_seq=0, chosen=_ALL)) as following:  # type: ignore[type-var]
+    async with aclosing(tails.follow("p-1", after_seq=0, chosen=_ALL)) as following:
         waiting = asyncio.ensure_future(anext(following))
         await asyncio.sleep(0)
         await _append(store, "scratch.kv.changed")
@@ -69,7 +69,7 @@ async def test_a_chain_that_does_not_exist_is_waited_for(store: LedgerStore, tai
 
 
 async def test_a_position_moves_past_what_nobody_wants(store: LedgerStore, tails: Tails, clock: FakeClock) -> None:
-    async with aclosing(tails.follow("p-1", after_seq=0, chosen=_QUEUE)) as following:  # type: ignore[type-var]
+    async with aclosing(tails.follow("p-1", after_seq=0, chosen=_QUEUE)) as following:
         waiting = asyncio.ensure_future(anext(following))
         await asyncio.sleep(0)
         await _append(store, "scratch.kv.changed", "scratch.kv.changed")
@@ -102,7 +102,7 @@ async def test_a_tail_ends_with_its_position(store: LedgerStore, tails: Tails, c
 
 
 async def test_what_another_replica_appended_is_found(store: LedgerStore, tails: Tails, clock: FakeClock) -> None:
-    async with aclosing(tails.follow("p-1", after_seq=0, chosen=_ALL)) as following:  # type: ignore[type-var]
+    async with aclosing(tails.follow("p-1", after_seq=0, chosen=_ALL)) as following:
         waiting = asyncio.ensure_future(anext(following))
         await clock.until_sleepers(1)
         store.listen(lambda _: None)  # from now on nobody here is told
