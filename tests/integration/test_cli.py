@@ -173,6 +173,34 @@ async def test_a_plan_is_cancelled_and_one_execution_of_another(theory: Command)
     assert (await theory("plan", "cancel", "p-none")).code == 1
 
 
+async def test_the_account_of_a_plan_is_shown_and_added_to_exactly_once(theory: Command) -> None:
+    plan_id = (await theory.ok("run", "plan.yaml", "--json")).document["plan"]["plan_id"]
+    before = (await theory.ok("plan", "budget", plan_id, "--json")).document
+    assert before["plan_id"] == plan_id
+    cap = before["cap_usd_micro"]
+    for _ in range(2):
+        added = await theory.ok("plan", "budget", "latest", "--add", "2.50", "--request-id", "r-1", "--json")
+        assert added.document == before | {
+            "cap_usd_micro": cap + 2_500_000,
+            "available_usd_micro": before["available_usd_micro"] + 2_500_000,
+        }
+    shown = await theory.ok("plan", "budget", "latest")
+    assert [each.split()[0] for each in shown.out.splitlines()] == [
+        *("account", "cap", "spent", "reserved", "owed", "available")
+    ]
+    for arguments, reason in (
+        (("--add", "2.5000001"), "MONEY_INVALID"),
+        (("--add", "-1"), "MONEY_INVALID"),
+        (("--add", "0"), "MONEY_INVALID"),
+        (("--add", "3", "--request-id", "r-1"), "REQUEST_ID_TAKEN"),
+        (("--request-id", "r-2"), "give the amount with --add"),
+    ):
+        refused = await theory("plan", "budget", plan_id, *arguments)
+        assert refused.code != 0
+        assert reason in refused.err, refused
+    assert (await theory("plan", "budget", "p-none")).code == 1
+
+
 async def test_an_execution_is_explained_and_replayed(theory: Command) -> None:
     await theory.ok("run", "plan.yaml", "--set", "seed:=99")
     explained = await theory.ok("explain", "latest.report")

@@ -58,7 +58,7 @@ _HINT_BY_REASON: Mapping[str, str] = {
     "SECRET_UNKNOWN": "set it where the resources service reads secrets; 'theory secrets check NAME' tells",
     "RUNTIME_UNKNOWN": "'theory doctor' lists the runtimes; --runtime chooses one",
     "ENGINE_DOWN": "start the container engine, or choose another with --runtime; 'theory doctor' looks again",
-    "BUDGET_INSUFFICIENT": "raise budget.max_usd_micro of the plan, up to what its policy allows",
+    "BUDGET_INSUFFICIENT": "raise budget.max_usd_micro, up to what its policy allows; 'theory plan budget' tells more",
     "PATH_BOUND": "a path never changes its bytes: write to another one, or to another world",
     "DISK_FULL": "nothing was half done: free some space and try again",
     "STORE_CORRUPT": "stop the services, restore the home from its backup, find out what wrote to it",

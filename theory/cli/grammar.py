@@ -103,6 +103,14 @@ def _plan(parser: argparse.ArgumentParser) -> None:
     cancel.add_argument(
         "--watch", action=argparse.BooleanOptionalAction, default=True, help="follow it to its end, or only ask for it"
     )
+    budget = noun.verb("budget", "show the account of a plan, or add to it", ("PLAN", PLAN))
+    budget.description = """\
+Shows what the plan may spend, what open attempts hold, what was spent, and what it owes. What is added pays the debt
+first; then the plan may go on reserving."""
+    budget.add_argument("--add", metavar="USD", help="dollars, such as 2.50: exact, six decimals at most")
+    budget.add_argument("--request-id", metavar="ID", help="the same one again adds nothing (default: a new one)")
+    budget.epilog = EXIT_CODES
+    budget.set_defaults(run="budget.budget")
     noun.verb("watch", "follow a plan to its end; 1 where it fails; --json: one line per change", ("PLAN", PLAN))
 
 
