@@ -11,6 +11,7 @@ ACCESS: Mapping[str, Scope] = {
     f"{_SERVICE}/AppendEvents": SERVICES,
     f"{_SERVICE}/ListEvents": ANYONE,
     f"{_SERVICE}/TailEvents": ANYONE,
+    f"{_SERVICE}/PruneEvents": only(Role.CLIENT),
     f"{_SERVICE}/ListChains": ANYONE,
     f"{_SERVICE}/OpenBudget": only(Role.EXECUTOR),
     f"{_SERVICE}/GetBudget": ANYONE,

@@ -12,6 +12,7 @@ from services.ledger.config import LedgerConfig
 from services.ledger.domain.budget import Accounts
 from services.ledger.domain.chain import Chains
 from services.ledger.domain.log import Log
+from services.ledger.domain.prune import Pruner
 from services.ledger.domain.receipts import Receipts
 from services.ledger.domain.settle import Settlements
 from services.ledger.domain.tail import Tails
@@ -37,6 +38,7 @@ async def assemble(
     servicer = LedgerServicer(
         chains=Chains(store, clock),
         tails=tails,
+        pruner=Pruner(store, clock),
         accounts=Accounts(store, clock),
         settlements=Settlements(store, clock),
         receipts=Receipts(store),

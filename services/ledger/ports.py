@@ -17,7 +17,10 @@ MIN_US, MAX_US = -(2**62), 2**62
 
 
 class StoredEvent(NamedTuple):
-    """An event exactly as it is kept, damage included; nothing but `preimage` was hashed."""
+    """An event exactly as it is kept, damage included; nothing but `preimage` was hashed.
+
+    A pruned one has neither `preimage` nor `event_id`; its `prev_hash` is the hash of the event before it.
+    """
 
     plan_id: str
     seq: int
@@ -29,6 +32,16 @@ class StoredEvent(NamedTuple):
     preimage: bytes
     log_index: int
     """Which leaf of the Merkle tree it is, from 0: the order in which events were committed."""
+
+
+class Payload(NamedTuple):
+    """What an event says, without saying it."""
+
+    log_index: int
+    seq: int
+    kind: str
+    this_hash: str
+    size_bytes: int
 
 
 class StoredReceipt(NamedTuple):
@@ -113,7 +126,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a transaction writes. Rows that exist are replaced, but events and receipts are only ever added."""
+    """What a transaction writes. Rows that exist are replaced, but events and receipts are only ever added.
+
+    Of an event its preimage may be dropped, and nothing else ever changes.
+    """
 
     events: Sequence[StoredEvent] = ()
     """Of each chain in order of `seq`, right behind its head."""
@@ -125,6 +141,8 @@ class Changes:
     """As they were read, None where they are new; and as they shall be."""
     executions: Sequence[Execution] = ()
     attempts: Sequence[Attempt] = ()
+    pruned: Sequence[Payload] = ()
+    """Events that lose their preimages."""
 
     @property
     def log_sizes(self) -> tuple[int, int] | None:
@@ -144,6 +162,14 @@ class LedgerTransaction(Protocol):
 
     def events(self, keys: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], StoredEvent]:
         """The events with these pairs of plan id and event id."""
+        ...
+
+    def kinds(self, plan_id: str, among: Collection[str]) -> Collection[str]:
+        """Which of these kinds a chain has events of."""
+        ...
+
+    def payloads(self, plan_id: str, *, after_seq: int, to_seq: int, chosen: EventFilter, limit: int) -> list[Payload]:
+        """The first of the `chosen` events in (`after_seq`, `to_seq`] that are not pruned, in order, by kind alone."""
         ...
 
     def budgets(self, plan_ids: Collection[str]) -> Mapping[str, Budget]:
@@ -173,7 +199,8 @@ class LedgerTransaction(Protocol):
     def write(self, changes: Changes) -> None:
         """Write all of it; called at most once, last.
 
-        The store itself refuses to change or remove an event or a receipt, and an account that would leave
+        The store itself refuses to change or remove an event or a receipt, but for dropping the preimage of an event of
+        a kind that may be pruned, and an account that would leave
         `0 <= reserved`, `0 <= spent`, `0 <= debt`, `reserved + spent <= cap`: `Corrupt` (`STORE_CORRUPT`), because the
         rules never ask for it. `Conflict` (`SEQ_CONFLICT`) where another writer came between; nothing is written then.
         """

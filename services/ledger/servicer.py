@@ -7,6 +7,7 @@ from services.ledger import codec
 from services.ledger.domain.budget import Accounts
 from services.ledger.domain.chain import Chains
 from services.ledger.domain.log import Log
+from services.ledger.domain.prune import Pruner
 from services.ledger.domain.receipts import Receipts
 from services.ledger.domain.settle import Settlements
 from services.ledger.domain.tail import Tails
@@ -24,11 +25,12 @@ from theory.wire.pages import Page
 class LedgerServicer(rpc.LedgerServiceServicer):
     """Serves every chain, account and receipt."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the rules
         self,
         *,
         chains: Chains,
         tails: Tails,
+        pruner: Pruner,
         accounts: Accounts,
         settlements: Settlements,
         receipts: Receipts,
@@ -38,6 +40,7 @@ class LedgerServicer(rpc.LedgerServiceServicer):
     ) -> None:
         self._chains = chains
         self._tails = tails
+        self._pruner = pruner
         self._accounts = accounts
         self._settlements = settlements
         self._receipts = receipts
@@ -70,6 +73,18 @@ class LedgerServicer(rpc.LedgerServiceServicer):
         plan_id, chosen = codec.chain_from_proto(request.plan_id), codec.filter_from_proto(request)
         async for told in self._tails.follow(plan_id, after_seq=request.after_seq, chosen=chosen):
             yield codec.told_to_proto(told)
+
+    async def PruneEvents(self, request: pb.PruneEventsRequest, context: Context) -> pb.PruneEventsResponse:
+        found = await self._pruner.prune(
+            codec.chain_from_proto(request.plan_id),
+            after_seq=request.after_seq,
+            to_seq=request.to_seq,
+            kinds=request.kinds,
+            dry_run=request.dry_run,
+        )
+        return pb.PruneEventsResponse(
+            event_count=found.events, freed_bytes=found.freed_bytes, after_seq=found.after_seq, more=found.more
+        )
 
     async def ListChains(self, request: pb.ListChainsRequest, context: Context) -> pb.ListChainsResponse:
         page = Page.of(request)

@@ -32,6 +32,19 @@ def ledger(parser: argparse.ArgumentParser) -> None:
     export = noun.verb("export", "write the settle receipts of a plan to files that anyone can verify", ("PLAN", PLAN))
     export.add_argument("receipt", metavar="RECEIPT", nargs="*", help="only these, b3:...")
     export.add_argument("--to", type=Path, default=Path(), metavar="DIR", help="where (default: here)")
+    prune = noun.verb("prune", "drop what events said that prove nothing; every hash and proof stays", ("CHAIN", CHAIN))
+    prune.description = """\
+Drops, for ever, what the events of scratch, of streams and of starts of executions said. Their places, hashes and
+leaves stay, so that chains, trees, proofs and receipts verify as before; settlements, money, plans and what was bound
+keep all they say. A plan has to have ended. What is pruned is itself recorded in the chain, and audits check that."""
+    prune.add_argument("--kind", action="append", default=[], metavar="KIND", help=kinds)
+    prune.add_argument("--to", type=int, default=0, metavar="SEQ", help="only events up to this one (default: all)")
+    prune.add_argument(
+        "--before", type=_time, metavar="TIME", help="only events before the first of this time or later"
+    )
+    prune.add_argument("--dry-run", action="store_true", help="only count")
+    prune.add_argument("--yes", action="store_true", help="needed: nothing of it comes back")
+    prune.set_defaults(run="prune.prune")
     noun.verb("checkpoint", "print the newest signed state of the ledger, as others can keep and compare it")
     noun.verb("fsck", "read the whole ledger and compare all of it with the tree that it signed")
 

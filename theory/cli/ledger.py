@@ -154,6 +154,8 @@ async def show(session: Session, options: argparse.Namespace) -> int:
         ("this_hash", event.this_hash),
     ]
     session.output.table([(Cell(name, "dim"), value) for name, value in facts])
+    if event.pruned:
+        session.output.line(Cell("what it said was pruned", "dim"))
     session.output.table([(Cell(f"  {name}", "dim"), _text(value)) for name, value in event.body.items()])
     session.output.document(_event_document(event))
     return OK
@@ -232,12 +234,14 @@ async def fsck(session: Session, options: argparse.Namespace) -> int:  # noqa: A
         session.output.line("fault  ", Cell(place(fault), "red"), f": {fault.what}, {sentence(fault)}")
     verdict = Cell("sound", "green bold") if found.ok else Cell(counted(len(found.faults), "fault"), "red bold")
     read = f"{counted(found.chains, 'chain')}, {counted(found.events, 'event')}, {found.checkpoint.size} of them signed"
+    read += f", {found.pruned} pruned" if found.pruned else ""
     session.output.line(verdict, f": {read} by {found.checkpoint.origin}")
     session.output.document(
         {
             "sound": found.ok,
             "chains": found.chains,
             "events": found.events,
+            "pruned": found.pruned,
             "log": found.checkpoint.origin,
             "size": found.checkpoint.size,
             "root": found.checkpoint.root.hex(),
@@ -295,8 +299,9 @@ def _said(receipt: Receipt) -> tuple[str | Cell, str]:
 def _tell(session: Session, event: Event) -> None:
     pairs = [(name, value) for name, value in event.body.items() if name != "postings"]
     pairs.sort(key=lambda pair: pair[0] != "execution_id")
-    body = cut(line(" ".join(_short(event, name, value) for name, value in pairs)), _BODY_COLUMNS)
-    session.output.line(f"{event.seq:>6}  {event.ts}  ", Cell(f"{event.kind:<17}", "cyan"), f"  {body}")
+    words = cut(line(" ".join(_short(event, name, value) for name, value in pairs)), _BODY_COLUMNS)
+    body = Cell("pruned", "dim") if event.pruned else words
+    session.output.line(f"{event.seq:>6}  {event.ts}  ", Cell(f"{event.kind:<17}", "cyan"), "  ", body)
     session.output.record(_event_document(event))
 
 
@@ -315,7 +320,8 @@ def _event_document(event: Event) -> dict[str, JSON]:
         "event_id": event.event_id,
         "prev_hash": event.prev_hash,
         "this_hash": event.this_hash,
-        "body": event.body,
+        "body": None if event.pruned else event.body,
+        "pruned": event.pruned,
     }
 
 

@@ -32,6 +32,7 @@ _SENTENCE_BY_WORD: Mapping[str, str] = {
     "UNSEEN": "no chain has an event that was signed as this leaf",
     "PROOF_INVALID": "the ledger's tree does not lead to the root that it signed",
     "POSTINGS": "what it posts to the accounts is not what it says, or leads below zero",
+    "PRUNED": "it lost what it said and no record stands for it, or it is a record of others than those that did",
     "BUDGET": "the account is not what the events add up to",
     "UNBOUND": "nothing is at the path",
     "BOUND_ELSEWHERE": "the path is bound to other bytes",

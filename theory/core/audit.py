@@ -8,6 +8,7 @@ from theory.core.chain import FIRST_SEQ, GENESIS, Event, verify_chain
 from theory.core.errors import TheoryError
 from theory.core.ledger import Budget, ChainHead
 from theory.core.postings import Postings, moved
+from theory.core.pruning import Pruned
 from theory.core.receipt import Receipt, receipt_id_of
 from theory.core.tiles import leaf_of
 
@@ -48,7 +49,9 @@ class Audit:
     stands beside them says something else), `RECEIPT_POSITION` (the event there is not the first that carries it),
     `RECEIPT_MISSING` (an event carries the name of one that is not there), `RECEIPT_UNRECORDED` (no event carries its
     name). `POSTINGS`: what an event posts to the accounts is not what it says, or leads below zero. `BUDGET`: the
-    account is not what the events add up to. `LOG`: the event is not the leaf of the log's tree that it is said to be.
+    account is not what the events add up to. `PRUNED`: an event has lost what it said, and no record of a pruning
+    stands for it, or a record stands for others. `LOG`: the event is not the leaf of the log's tree that it is said to
+    be.
 
     By itself it finds no consistent rewrite of everything from some event on, by someone who could rewrite everything;
     for that the leaves of a tree are needed whose root was signed: see `compare_leaves`.
@@ -64,11 +67,17 @@ class Audit:
         self._receipts: set[str] = set()
         self._leaf_faults: list[Fault] = []
         self._leaves: list[tuple[int, int, bytes]] = []
+        self._pruned = Pruned()
 
     @property
     def seq(self) -> int:
         """Up to where the chain was read."""
         return self._end[0]
+
+    @property
+    def pruned(self) -> int:
+        """How many of the events that were read have lost what they said."""
+        return self._pruned.count
 
     def read_events(self, events: Sequence[Event]) -> None:
         """The next events of the chain, in order."""
@@ -78,6 +87,7 @@ class Audit:
         self._chain_faults += (Fault(each.plan_id, each.what, each.seq) for each in found)
         self._end = (events[-1].seq, events[-1].this_hash)
         for event in events:
+            self._pruned.read(event)
             if event.log_index is not None:
                 self._leaves.append((event.log_index, event.seq, _leaf_of(event)))
             receipt_id = event.body.get("receipt_id")
@@ -149,7 +159,13 @@ class Audit:
     def faults_of_chain(self, head: ChainHead) -> list[Fault]:
         """What is wrong with the events alone."""
         off = (head.seq, head.this_hash) != self._end
-        return [*self._chain_faults, *self._leaf_faults, *([Fault(self._plan_id, "HEAD", head.seq)] if off else [])]
+        pruned = [Fault(self._plan_id, "PRUNED", seq) for seq in self._pruned.faults()]
+        return [
+            *self._chain_faults,
+            *pruned,
+            *self._leaf_faults,
+            *([Fault(self._plan_id, "HEAD", head.seq)] if off else []),
+        ]
 
 
 _CARRIERS = frozenset({"budget.reserved", "budget.settled", "execution.settled", "execution.lost"})

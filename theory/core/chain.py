@@ -42,7 +42,10 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, in its place. `preimage` holds the bytes that were hashed: kept, never remade."""
+    """Something that happened, in its place. `preimage` holds the bytes that were hashed: kept, never remade.
+
+    Of a pruned event they are gone, and with them its `event_id` and what `body` said.
+    """
 
     plan_id: str
     seq: int
@@ -55,6 +58,11 @@ class Event:
     preimage: bytes
     log_index: int | None = None
     """Which leaf of the ledger's Merkle tree it is; None where nobody said. Not hashed: the tree itself shows it."""
+
+    @property
+    def pruned(self) -> bool:
+        """Whether what it said was dropped; its place and its hash stay."""
+        return not self.preimage
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,8 @@ def verify_chain(
     `head` is the (seq, this_hash) that the chain must end with; None where that is not known. Faults are:
     `HASH` (the stored bytes do not have this hash), `TEXT` (they are no canonical JSON), `FIELDS` (the fields beside
     them say something else), `CHAIN` (an event of another chain), `SEQ` (a gap, a repeat or a step back), `LINK`
-    (`prev_hash` is not the hash before), `HEAD` (the end is not `head`).
+    (`prev_hash` is not the hash before), `HEAD` (the end is not `head`). A pruned event has nothing to hash: whether it
+    may be one is a question for `theory.core.pruning`.
     """
     faults: list[ChainFault] = []
     seq, link = start
@@ -150,6 +159,8 @@ _TYPE_BY_FIELD = {
 
 
 def _faults_within(event: Event) -> list[str]:
+    if event.pruned:
+        return []
     found = [] if event_hash_of(event.preimage) == event.this_hash else ["HASH"]
     try:
         # Fields with quotes in them could spell the bytes of other fields.

@@ -21,6 +21,8 @@ class LedgerCheck:
     chains: int
     events: int
     faults: tuple[Fault, ...]
+    pruned: int = 0
+    """How many of the events have lost what they said."""
 
     @property
     def ok(self) -> bool:
@@ -38,7 +40,7 @@ async def check_ledger(ledger: LedgerClient, log: LogClient) -> LedgerCheck:
     checkpoint, _ = await log.checkpoint()
     seen = bytearray(checkpoint.size)
     faults: list[Fault] = []
-    chains = events = 0
+    chains = events = pruned = 0
     async for head in ledger.chains():
         chains += 1
         try:
@@ -48,6 +50,7 @@ async def check_ledger(ledger: LedgerClient, log: LogClient) -> LedgerCheck:
             continue
         faults += read.faults
         events += read.events
+        pruned += read.pruned
         for index in read.log_indexes:
             if 0 <= index < checkpoint.size:
                 seen[index] = 1
@@ -55,4 +58,4 @@ async def check_ledger(ledger: LedgerClient, log: LogClient) -> LedgerCheck:
     while at >= 0:
         faults.append(Fault(_LEDGER, "UNSEEN", at))
         at = seen.find(0, at + 1)
-    return LedgerCheck(checkpoint, chains, events, tuple(faults))
+    return LedgerCheck(checkpoint, chains, events, tuple(faults), pruned)

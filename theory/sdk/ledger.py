@@ -62,6 +62,14 @@ class EventPage:
     head: ChainHead
 
 
+class Pruned(NamedTuple):
+    """What was dropped of a chain, or would be."""
+
+    events: int
+    """How many events lost what they said."""
+    freed_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class TailPage:
     """The next events of a chain that is followed; there may be none."""
@@ -80,6 +88,8 @@ class AuditedChain(NamedTuple):
     log_indexes: Collection[int]
     """Which leaves of the Merkle tree its events say they are."""
     faults: list[Fault]
+    pruned: int = 0
+    """How many of its events have lost what they said."""
 
 
 class LedgerClient:
@@ -218,6 +228,30 @@ class LedgerClient:
 
         return followed(attach, after_seq, self._clock, patience_s=patience_s)
 
+    async def prune(
+        self,
+        plan_id: str,
+        *,
+        kinds: Sequence[str] = (),
+        to_seq: int = 0,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Drop, for ever, what the events of a chain said up to `to_seq`; up to its head where that is 0.
+
+        Hashes, places, leaves, proofs and receipts stay. `kinds` are kinds, or families such as `scratch.*`; none of
+        them means all that can be dropped. In batches: interrupted, a repeat ends it. `Invalid`
+        (`EVENT_KIND_INVALID`, `FIELD_INVALID`, `ID_INVALID`); `NotReady` (`PLAN_RUNNING`).
+        """
+        request = pb.PruneEventsRequest(plan_id=plan_id, kinds=kinds, to_seq=to_seq, dry_run=dry_run)
+        events = freed_bytes = 0
+        while True:
+            found = await call(self._stub.PruneEvents, request)
+            events += found.event_count
+            freed_bytes += found.freed_bytes
+            request.after_seq = found.after_seq
+            if not found.more:
+                return Pruned(events, freed_bytes)
+
     async def chains(self) -> AsyncIterator[ChainHead]:
         """Every chain there is, by id, and where it stands."""
         request = pb.ListChainsRequest(page_size=_PAGE)
@@ -265,13 +299,24 @@ class LedgerClient:
 
         Events behind the end of that checkpoint are compared with nothing.
         """
+        found = await self._audited(plan_id, log, checkpoint)
+        for _ in range(_ROUNDS):
+            if all(each.what != "PRUNED" for each in found.faults):
+                break
+            # Some events may have been read before, and their record after they were pruned: look again.
+            before, found = found, await self._audited(plan_id, log, checkpoint)
+            if found.events == before.events:
+                break
+        return found
+
+    async def _audited(self, plan_id: str, log: LogClient | None, checkpoint: Checkpoint | None) -> AuditedChain:
         audit = Audit(plan_id)
         head = await self._read_chain(audit, plan_id)
         if log is not None:
             end = None if checkpoint is None else checkpoint.size
             tree = checkpoint or (await log.checkpoint())[0]
             audit.compare_leaves(await log.leaves(tree, audit.log_indexes), end=end)
-        return AuditedChain(head.seq, audit.log_indexes, await self._faults_of(audit, plan_id, head))
+        return AuditedChain(head.seq, audit.log_indexes, await self._faults_of(audit, plan_id, head), audit.pruned)
 
     async def _faults_of(self, audit: Audit, plan_id: str, head: ChainHead) -> list[Fault]:
         if plan_id.startswith(_SYSTEM):  # no plan: neither account nor receipts

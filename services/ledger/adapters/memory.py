@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Self, TypeVar
 
 from services.drivers.moments import to_us
@@ -11,6 +12,7 @@ from services.ledger.ports import (
     EventFilter,
     Execution,
     LedgerTransaction,
+    Payload,
     StoredEvent,
     StoredReceipt,
 )
@@ -73,6 +75,15 @@ class MemoryTransaction:
     def events(self, keys: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], StoredEvent]:
         return _among(self._tables.event_by_id, keys)
 
+    def kinds(self, plan_id: str, among: Collection[str]) -> Collection[str]:
+        return {each.kind for each in self._tables.events.get(plan_id, ()) if each.kind in among}
+
+    def payloads(self, plan_id: str, *, after_seq: int, to_seq: int, chosen: EventFilter, limit: int) -> list[Payload]:
+        among = self._tables.events.get(plan_id, [])[after_seq:to_seq]
+        wanted = (each for each in among if each.preimage and chosen.takes(each.kind, 0))
+        found = (Payload(each.log_index, each.seq, each.kind, each.this_hash, len(each.preimage)) for each in wanted)
+        return list(islice(found, limit))
+
     def budgets(self, plan_ids: Collection[str]) -> Mapping[str, Budget]:
         return _among(self._tables.budgets, plan_ids)
 
@@ -98,6 +109,8 @@ class MemoryTransaction:
         for event in changes.events:
             tables.events.setdefault(event.plan_id, []).append(event)
             tables.event_by_id[event.plan_id, event.event_id] = event
+        for payload in changes.pruned:
+            _empty(tables, changes.heads[0].plan_id, payload.seq)
         tables.heads |= {each.plan_id: each for each in changes.heads}
         tables.tiles |= changes.tiles
         if changes.log_sizes is not None:
@@ -183,6 +196,13 @@ def _fitting(rows: Sequence[_Row], max_bytes: int) -> Sequence[_Row]:
         if size > max_bytes and count:
             return rows[:count]
     return rows
+
+
+def _empty(tables: Tables, plan_id: str, seq: int) -> None:
+    event = tables.events[plan_id][seq - 1]
+    empty = event._replace(event_id="", preimage=b"")
+    tables.events[plan_id][seq - 1] = empty
+    tables.event_by_id[plan_id, event.event_id] = empty
 
 
 def _check(tables: Tables, changes: Changes) -> None:

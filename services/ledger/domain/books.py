@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from datetime import datetime
 from typing import Any, TypeVar
 
-from services.ledger.ports import Attempt, Changes, Execution, LedgerTransaction, StoredEvent, StoredReceipt
+from services.ledger.ports import Attempt, Changes, Execution, LedgerTransaction, Payload, StoredEvent, StoredReceipt
 from theory.core.chain import GENESIS, NewEvent, seal
 from theory.core.errors import TheoryError
 from theory.core.ledger import Budget, ChainHead
@@ -33,6 +33,7 @@ class Books:
         self._undo: list[tuple[dict[Any, Any], Hashable, object]] = []
         self._loaded: list[dict[Any, Any]] = []
         self._log_size: int | None = None
+        self._dropped: Sequence[Payload] = ()
 
     def load_chains(self, plan_ids: Collection[str], event_ids: Collection[tuple[str, str]]) -> None:
         """Read the heads of these chains, and which of these events they hold."""
@@ -95,6 +96,7 @@ class Books:
                     budgets=budgets,
                     executions=[after for _, after in executions],
                     attempts=[after for _, after in attempts],
+                    pruned=self._dropped,
                 )
             )
 
@@ -155,6 +157,10 @@ class Books:
         self._put(self._events, (plan_id, new.event_id), stored)
         self._put(self._heads, plan_id, ChainHead(plan_id, event.seq, event.this_hash))
         return stored
+
+    def drop(self, payloads: Sequence[Payload]) -> None:
+        """Let events lose what they said; some event must be recorded with it."""
+        self._dropped = payloads
 
     def put_budget(self, budget: Budget) -> None:
         """Replace an account."""

@@ -7,6 +7,7 @@ from services.ledger.adapters.memory import MemoryLedger
 from services.ledger.domain.budget import Accounts
 from services.ledger.domain.chain import Chains
 from services.ledger.domain.log import Log
+from services.ledger.domain.prune import Pruner
 from services.ledger.domain.receipts import Receipts
 from services.ledger.domain.settle import Settlements
 from services.ledger.domain.tail import Tails
@@ -41,6 +42,7 @@ class EvilLedger(LedgerServicer):
         return LedgerServicer(
             chains=Chains(shown, clock),
             tails=Tails(shown, clock),
+            pruner=Pruner(shown, clock),
             accounts=Accounts(shown, clock),
             settlements=Settlements(shown, clock),
             receipts=Receipts(shown),

@@ -9,6 +9,7 @@ from blake3 import blake3
 
 from services.drivers.moments import from_us, to_us
 from services.ledger.ports import StoredEvent
+from theory.core.chain import GENESIS
 from theory.core.clock import parse_rfc3339, rfc3339
 from theory.core.errors import TheoryError
 
@@ -42,7 +43,10 @@ def row_of(event: StoredEvent, chain: int, key: str) -> tuple[object, ...]:
 
 def stored_of(row: tuple[Any, ...], plan_id: str) -> StoredEvent:
     """The event of a row, damage included: what a column says otherwise than the bytes is shown as the column says."""
-    log_index, _, seq, key, kind, ts_us, this_hash, preimage = row
+    log_index, _, seq, key, kind, ts_us, this_hash, preimage, before = row
+    if not preimage:
+        prev_hash = GENESIS if before is None else before.hex()
+        return StoredEvent(plan_id, seq, "", kind, _moment(ts_us), prev_hash, this_hash.hex(), b"", log_index)
     found = _FIELDS(preimage)
     event_id, prev_hash, ts = (_text(each) for each in found.groups()) if found else ("", "", "")
     if key_of(plan_id, event_id) != key:

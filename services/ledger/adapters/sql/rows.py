@@ -14,7 +14,16 @@ from services.drivers.sql.words import upsert
 from services.ledger.adapters.sql import schema
 from services.ledger.adapters.sql.events import key_of, row_of, stored_of
 from services.ledger.adapters.sql.words import WORDS_BY_DIALECT
-from services.ledger.ports import Attempt, AttemptState, Changes, EventFilter, Execution, StoredEvent, StoredReceipt
+from services.ledger.ports import (
+    Attempt,
+    AttemptState,
+    Changes,
+    EventFilter,
+    Execution,
+    Payload,
+    StoredEvent,
+    StoredReceipt,
+)
 from theory.core.errors import Conflict, Corrupt
 from theory.core.ledger import Budget, ChainHead
 from theory.core.tiles import TileKey
@@ -51,8 +60,17 @@ class SqlTransaction:
     def events(self, keys: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], StoredEvent]:
         self._keys |= {each: key_of(*each) for each in keys}
         rows = self._among(self._words.events_by_key, [self._keys[each] for each in keys])
-        found = (stored_of(row[:-1], row[-1]) for row in rows)
-        return {(each.plan_id, each.event_id): each for each in found}
+        asked = {self._keys[each]: each for each in keys}
+        # By what was asked: a pruned event has no id any more.
+        return {asked[row[3]]: stored_of(row[:-1], row[-1]) for row in rows}
+
+    def kinds(self, plan_id: str, among: Collection[str]) -> Collection[str]:
+        return {row[0] for row in _fetch(self._driver, self._words.kinds, (plan_id, _json(among)))}
+
+    def payloads(self, plan_id: str, *, after_seq: int, to_seq: int, chosen: EventFilter, limit: int) -> list[Payload]:
+        values = (plan_id, after_seq, to_seq, _json(chosen.kinds), _json(chosen.families), limit)
+        found = _fetch(self._driver, self._words.payloads, values)
+        return [Payload(index, seq, kind, this_hash.hex(), size) for index, seq, kind, this_hash, size in found]
 
     def log_size(self) -> int:
         found = self._driver.execute(self._words.log_size).fetchone()
@@ -78,6 +96,8 @@ class SqlTransaction:
         try:
             self._put_heads(changes.heads)
             self._add(_ADD_EVENTS, [self._row_of(each) for each in changes.events])
+            if changes.pruned:
+                self._driver.execute(self._words.prune, (_json([each.log_index for each in changes.pruned]),))
             self._add(_PUT_TILES, [(*key, hashes) for key, hashes in changes.tiles.items()])
             if changes.log_sizes is not None:
                 self._grow(*changes.log_sizes)

@@ -21,7 +21,9 @@ from sqlalchemy import (
     event,
 )
 
-METADATA = MetaData(info={"version": 2})
+from theory.core.pruning import PRUNABLE
+
+METADATA = MetaData(info={"version": 3})
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
@@ -117,22 +119,43 @@ ATTEMPT = _table(
     rowid=False,
 )
 
+_PRUNABLE = " OR ".join(
+    f"substr(OLD.kind, 1, {len(each) - 1}) = '{each[:-1]}'" if each.endswith("*") else f"OLD.kind = '{each}'"
+    for each in PRUNABLE
+)
+_KEPT = ("log_index", "chain", "seq", "event_key", "kind", "ts_us", "this_hash")
+_IS_PRUNED = f"length(NEW.preimage) = 0 AND ({_PRUNABLE}) AND " + " AND ".join(
+    f"NEW.{each} = OLD.{each}" for each in _KEPT
+)
+"""What may happen to an event: it loses its preimage, and nothing else; none that anything is proven with."""
+
 _SQLITE_REFUSES = (
-    "CREATE TRIGGER {table}_refuses_{deed} BEFORE {deed} ON {table}"
+    "CREATE TRIGGER {table}_refuses_{deed} BEFORE {deed} ON {table} {when}"
     " BEGIN SELECT RAISE(ABORT, 'an {table} is kept as it is'); END"
 )
 _POSTGRES_REFUSES = (
     "CREATE FUNCTION {table}_refuses_{deed}() RETURNS trigger LANGUAGE plpgsql AS"
     " $$ BEGIN RAISE EXCEPTION 'an {table} is kept as it is' USING ERRCODE = 'integrity_constraint_violation'; END $$;"
-    " CREATE TRIGGER {table}_refuses_{deed} BEFORE {deed} ON {table}"
-    " FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuses_{deed}()"
+    " CREATE TRIGGER {table}_refuses_{deed} BEFORE {deed} ON {table} {when}"
+    " EXECUTE FUNCTION {table}_refuses_{deed}()"
 )
-_REFUSALS = [
-    *(("sqlite", _SQLITE_REFUSES, deed) for deed in ("update", "delete")),
-    *(("postgresql", _POSTGRES_REFUSES, deed) for deed in ("update", "delete", "truncate")),
-]
 
+
+def _refuse(table: Table, deed: str, *, unless: str = "") -> None:
+    when = f"WHEN (NOT ({unless}))" if unless else ""
+    every = "FOR EACH ROW" if unless else "FOR EACH STATEMENT"
+    for dialect, statement, told in (
+        ("sqlite", _SQLITE_REFUSES, when),
+        ("postgresql", _POSTGRES_REFUSES, f"{every} {when}"),
+    ):
+        if dialect == "sqlite" and deed == "truncate":  # there is no such thing
+            continue
+        refusal = DDL(statement.format(table=table.name, deed=deed, when=told))  # type: ignore[no-untyped-call]
+        event.listen(table, "after_create", refusal.execute_if(dialect=dialect))
+
+
+_refuse(EVENT, "update", unless=_IS_PRUNED)
+_refuse(RECEIPT, "update")
 for _kept in (EVENT, RECEIPT):
-    for _dialect, _statement, _deed in _REFUSALS:
-        _refusal = DDL(_statement.format(table=_kept.name, deed=_deed))  # type: ignore[no-untyped-call]
-        event.listen(_kept, "after_create", _refusal.execute_if(dialect=_dialect))
+    for _deed in ("delete", "truncate"):
+        _refuse(_kept, _deed)

@@ -9,7 +9,11 @@ from typing import NamedTuple
 
 # ruff: noqa: S608 - names of tables and columns, and marks for values
 
-_EVENT = "event.log_index, event.chain, event.seq, event_key, kind, ts_us, event.this_hash, preimage"
+_BEFORE = "(SELECT this_hash FROM event AS before WHERE before.chain = event.chain AND before.seq = event.seq - 1)"
+_EVENT = (
+    "event.log_index, event.chain, event.seq, event_key, kind, ts_us, event.this_hash, preimage,"
+    f" CASE WHEN length(preimage) = 0 THEN {_BEFORE} END"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,12 @@ class Words:
     """Plan id, seq, first and end of time, kinds, what kinds begin with, limit."""
     events_by_key: str
     """By event keys; the plan id comes last."""
+    kinds: str
+    """Plan id, kinds: which of them there are."""
+    payloads: str
+    """Plan id, first and last seq, kinds, what kinds begin with, limit."""
+    prune: str
+    """By places in the log."""
     log_size: str
     begin_log: str
     """Size."""
@@ -61,6 +71,10 @@ class _Product(NamedTuple):
     number: str
     list: str
     """The values of a list of texts, as what stands behind IN."""
+    numbers: str
+    """The same of a list of numbers."""
+    empty: str
+    """No bytes."""
     begins: str
     """Whether a kind begins with a word."""
 
@@ -73,6 +87,8 @@ _SQLITE = _Product(
     second="json_extract(key.value, '$[1]')",
     number="{0}",
     list="SELECT value AS word FROM json_each(?)",
+    numbers="SELECT value FROM json_each(?)",
+    empty="x''",
     begins="substr(kind, 1, length(word)) = word",
 )
 _POSTGRES = _Product(
@@ -83,6 +99,8 @@ _POSTGRES = _Product(
     second="(key.value ->> 1)",
     number="{0}::bigint",
     list="SELECT json_array_elements_text(%s::json) AS word",
+    numbers="SELECT json_array_elements_text(%s::json)::bigint",
+    empty="''::bytea",
     begins="starts_with(kind, word)",
 )
 
@@ -101,6 +119,7 @@ def _words(product: _Product) -> Words:
     of_chain = (
         f"SELECT {_EVENT} FROM event WHERE chain = (SELECT chain FROM head WHERE plan_id = {mark}) AND seq > {mark}"
     )
+    of_kind = f"(kind IN ({product.list}) OR EXISTS (SELECT 1 FROM ({product.list}) AS family WHERE {product.begins}))"
     of_time = f"ts_us >= {mark} AND ts_us < {mark}"
     return Words(
         heads=by("head", "plan_id"),
@@ -108,11 +127,15 @@ def _words(product: _Product) -> Words:
         begin_chain=f"INSERT INTO head (plan_id, seq, this_hash) VALUES ({mark}, {mark}, {mark}) RETURNING chain",
         events=f"{of_chain} ORDER BY seq LIMIT {mark}",
         events_of_time=f"{of_chain} AND {of_time} ORDER BY seq LIMIT {mark}",
-        events_of_kinds=f"{of_chain} AND {of_time} AND (kind IN ({product.list}) OR EXISTS"
-        f" (SELECT 1 FROM ({product.list}) AS family WHERE {product.begins}))"
-        f" ORDER BY seq LIMIT {mark}",
+        events_of_kinds=f"{of_chain} AND {of_time} AND {of_kind} ORDER BY seq LIMIT {mark}",
         events_by_key=f"SELECT {_EVENT}, head.plan_id FROM {product.keys.format(table='event')}"
         " ON event_key = key.value JOIN head ON head.chain = event.chain",
+        kinds=f"SELECT DISTINCT kind FROM event WHERE chain = (SELECT chain FROM head WHERE plan_id = {mark})"
+        f" AND kind IN ({product.list})",
+        payloads="SELECT log_index, seq, kind, this_hash, length(preimage) FROM event"
+        f" WHERE chain = (SELECT chain FROM head WHERE plan_id = {mark}) AND seq > {mark} AND seq <= {mark}"
+        f" AND length(preimage) > 0 AND {of_kind} ORDER BY seq LIMIT {mark}",
+        prune=f"UPDATE event SET preimage = {product.empty} WHERE log_index IN ({product.numbers})",
         log_size="SELECT size FROM log",
         begin_log=f"INSERT INTO log VALUES (1, {mark})",
         grow_log=f"UPDATE log SET size = {mark} WHERE size = {mark}",

@@ -76,6 +76,14 @@ async def test_swapped_leaves_are_placed(scene: Scene) -> None:
     assert await scene.faults() == ["LOG 1", "LOG 2"]
 
 
+async def test_an_event_that_is_kept_back_as_if_it_were_pruned_is_placed(scene: Scene) -> None:
+    """What it said is gone, and no record of a pruning stands for it."""
+    silent = history(*NAMES)
+    silent.events[PLAN][6] = silent.events[PLAN][6]._replace(preimage=b"", event_id="")
+    scene.lies.events = silent
+    assert await scene.faults() == ["PRUNED 7"]
+
+
 @pytest.mark.parametrize(
     "spoilt", [lambda data: bytes(len(data)), lambda data: data[:-1], lambda data: data + bytes(32), lambda _: b""]
 )

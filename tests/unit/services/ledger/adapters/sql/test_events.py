@@ -11,7 +11,7 @@ from theory.core.chain import GENESIS, NewEvent, seal
 TS = "2026-01-02T03:04:05.000006Z"
 SEALED = seal(NewEvent("e/1", "plan.noted", TS, {"text": '","ts":"no"}'}), "p-1", 1, GENESIS)
 STORED = StoredEvent("p-1", 1, "e/1", "plan.noted", TS, GENESIS, SEALED.this_hash, SEALED.preimage, 41)
-ROW = row_of(STORED, 7, key_of("p-1", "e/1"))
+ROW = (*row_of(STORED, 7, key_of("p-1", "e/1")), None)
 
 
 def changed(at: int, value: Any) -> StoredEvent:
@@ -44,8 +44,14 @@ def test_a_column_that_says_otherwise_is_shown(at: int, value: Any, differs: dic
     assert changed(at, value) == STORED._replace(**differs)
 
 
-@pytest.mark.parametrize("preimage", [b"", b"{}", b"\xff", SEALED.preimage[:-1], SEALED.preimage + b" "])
+@pytest.mark.parametrize("preimage", [b"{}", b"\xff", SEALED.preimage[:-1], SEALED.preimage + b" "])
 def test_bytes_that_are_no_event_are_given_out_as_they_are(preimage: bytes) -> None:
     found = changed(7, preimage)
     assert (found.preimage, found.prev_hash) == (preimage, "")
     assert found.event_id == key_of("p-1", "e/1")
+
+
+@pytest.mark.parametrize(("before", "prev_hash"), [(None, GENESIS), (b"\xab" * 32, "ab" * 32)])
+def test_a_pruned_event_keeps_its_place_and_follows_the_one_before_it(before: bytes | None, prev_hash: str) -> None:
+    found = stored_of((*ROW[:7], b"", before), "p-1")
+    assert found == STORED._replace(event_id="", preimage=b"", prev_hash=prev_hash)
