@@ -8,11 +8,11 @@ from theory.wire.process import prepare
 def main() -> int:
     """Serve registry, artifacts, resources, ledger and executor at `THEORY_URL`, else at a socket in the home."""
     prepare()
-    from services.embedded import assemblies  # noqa: PLC0415 - gRPC is imported after `prepare`
+    from services.embedded import assemblies, databases  # noqa: PLC0415 - gRPC is imported after `prepare`
     from services.launch import launch  # noqa: PLC0415
     from services.settings import EmbeddedSettings  # noqa: PLC0415
 
-    return launch(EmbeddedSettings, assemblies)
+    return launch(EmbeddedSettings, assemblies, databases)
 
 
 if __name__ == "__main__":

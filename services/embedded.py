@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from services.artifacts import assembly as artifacts
 from services.artifacts.config import ArtifactsConfig
+from services.drivers.sql.owner import Located
 from services.executor import assembly as executor
 from services.executor.config import ExecutorConfig
 from services.launch import Assemble
@@ -30,6 +31,18 @@ def assemblies(shared: EmbeddedSettings, reach: Callable[[str], None] = lambda _
         _named("artifacts", lambda: artifacts.assemble(ArtifactsConfig.embedded(home, url))),
         _named("resources", lambda: resources.assemble(ResourcesConfig.embedded(home, url))),
         _named("executor", lambda: executor.assemble(ExecutorConfig.embedded(home, url), reach=reach)),
+    ]
+
+
+def databases(shared: EmbeddedSettings) -> Sequence[Located]:
+    """Where the tables of all five are."""
+    home, url = shared.home, shared.url
+    return [
+        *ledger.databases(LedgerConfig.embedded(home, url)),
+        *registry.databases(RegistryConfig.embedded(home, url)),
+        *artifacts.databases(ArtifactsConfig.embedded(home, url)),
+        *resources.databases(ResourcesConfig.embedded(home, url)),
+        *executor.databases(ExecutorConfig.embedded(home, url)),
     ]
 
 

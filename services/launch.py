@@ -1,5 +1,9 @@
-"""Starting a process of services: the home is locked, the units are assembled, and they serve until told to stop."""
+"""Starting a process of services: the home is locked, the units are assembled, and they serve until told to stop.
 
+Or, with the verb `migrate`, what their databases need is done, as whoever owns them.
+"""
+
+import argparse
 import asyncio
 import fcntl
 import os
@@ -9,6 +13,7 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from services.drivers.sql.owner import Located, migrate
 from services.settings import ServiceSettings
 from theory.core.errors import Invalid, NotReady, TheoryError
 from theory.wire.address import Address
@@ -20,11 +25,18 @@ Assemble = Callable[[], Awaitable[ServiceUnit]]
 S = TypeVar("S", bound=ServiceSettings)
 
 
-def launch(settings: type[S], assemblies: Callable[[S], Sequence[Assemble]]) -> int:
+def launch(
+    settings: type[S],
+    assemblies: Callable[[S], Sequence[Assemble]],
+    databases: Callable[[S], Sequence[Located]],
+    arguments: Sequence[str] | None = None,
+) -> int:
     """Serve what `assemblies` make of the settings until a signal; returns the exit code.
 
-    What cannot start says so in one line and ends with 1.
+    What cannot start says so in one line and ends with 1. With the verb `migrate` (`arguments`, default the command
+    line's) the tables of `databases` are brought up to date instead.
     """
+    options = _parser(settings.service).parse_args(arguments)
     try:
         configure_logging()
         config = settings.load()
@@ -32,12 +44,34 @@ def launch(settings: type[S], assemblies: Callable[[S], Sequence[Assemble]]) -> 
         with ExitStack() as held:
             for service in config.serves:
                 held.enter_context(_locked(config.home / f"{service}.lock"))
+            if options.verb is not None:
+                asyncio.run(_migrate(databases(config), options.grant))
+                return 0
             asyncio.run(_serve(config, assemblies(config)))
     except TheoryError as error:
         facts = "".join(f" {key}={value}" for key, value in error.metadata.items())
         sys.stderr.write(f"error: {error.message} ({error.reason}{facts})\n")
         return 1
     return 0
+
+
+def _parser(service: str) -> argparse.ArgumentParser:
+    module = "services" if service == "services" else f"services.{service}"
+    parser = argparse.ArgumentParser(f"python -m {module}", description=f"Serve, as the environment says: {module}.")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    text = "bring the tables up to date, as the owner of the database, and end"
+    migrating = verbs.add_parser("migrate", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    migrating.add_argument("--grant", metavar="ROLE", help="what the service needs, and no more, to a role of Postgres")
+    parser.set_defaults(grant=None)
+    return parser
+
+
+async def _migrate(databases: Sequence[Located], role: str | None) -> None:
+    for located in databases:
+        if located.migrated:
+            for part, before, after in await migrate(located, role):
+                done = "up to date" if before == after else f"from {before or 'nothing'}"
+                sys.stdout.write(f"{part}: {after}, {done}\n")
 
 
 async def _serve(config: ServiceSettings, assemblies: Sequence[Assemble]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import platform
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import NamedTuple
@@ -11,6 +11,7 @@ import grpc
 
 from services.artifacts.access import ACCESS
 from services.artifacts.adapters.bindings import open_bindings
+from services.artifacts.adapters.bindings.sql import METADATA as PATHS
 from services.artifacts.adapters.blobs import open_blobs
 from services.artifacts.adapters.peers import LedgerPeer
 from services.artifacts.config import ArtifactsConfig
@@ -36,12 +37,14 @@ from services.artifacts.retention.domain.scrubber import Scrubber
 from services.artifacts.retention.servicer import RetentionServicer
 from services.artifacts.servicer import ArtifactsServicer
 from services.artifacts.streams.adapters import open_streams
+from services.artifacts.streams.adapters.sql.schema import METADATA as STREAMS
 from services.artifacts.streams.domain.fixing import Fixing
 from services.artifacts.streams.domain.promotion import Promotion
 from services.artifacts.streams.domain.streams import Streams
 from services.artifacts.streams.servicer import StreamsServicer
 from services.drivers import key_file
 from services.drivers.background import Background
+from services.drivers.sql.owner import Located
 from theory.api.artifacts.v1 import artifacts_pb2_grpc, retention_pb2_grpc, streams_pb2_grpc
 from theory.core.cid import Cid
 from theory.core.clock import Clock, SystemClock
@@ -137,6 +140,14 @@ def _begin(opened: AsyncExitStack, name: str, run: Callable[[], Coroutine[object
     background = Background(name, run)
     background.start()
     opened.push_async_callback(background.close)
+
+
+def databases(config: ArtifactsConfig) -> Sequence[Located]:
+    """Where its tables are."""
+    return [
+        Located(config.database_url, PATHS),
+        Located(config.streams_url, STREAMS, _streams_secret(config)),
+    ]
 
 
 def _streams_secret(config: ArtifactsConfig) -> Secret | None:

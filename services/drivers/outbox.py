@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -25,6 +26,7 @@ from sqlalchemy import (
 from services.drivers.background import Background, Pauses
 from services.drivers.events import FOR_EVER, Append
 from services.drivers.sql import Database
+from services.drivers.sql.schema import Part, declare, parts_of
 from services.drivers.sql.statement import Rows, Statement
 from services.drivers.sql.words import insert_new, now_us, upsert
 from theory.core import jcs
@@ -63,14 +65,25 @@ _TURN = Table(
 _EVENTS = Rows(insert_new(_OUTBOX), ("plan_id", "event_id", "kind", "ts", "body"))
 _SET_TURN = Statement(upsert(_TURN))
 
+_PART = Part("outbox", Path(__file__).parent / "outbox_migrations")
 _LOCK = "outbox"
 _TURN_US = 30_000_000
 
 
 def add_to(metadata: MetaData) -> None:
     """Make the outbox a part of a service's database."""
+    declare(metadata, [_PART])
     for table in (_OUTBOX, _TURN):
         table.to_metadata(metadata)
+
+
+def beside(metadata: MetaData) -> MetaData:
+    """The tables of `metadata` and an outbox, as they lie in one database."""
+    both = MetaData()
+    for table in metadata.sorted_tables:
+        table.to_metadata(both)
+    add_to(both)
+    return declare(both, parts_of(metadata))
 
 
 def enqueue(connection: Connection, events: Iterable[PlanEvent]) -> None:

@@ -1,7 +1,7 @@
 """The one place that chooses the executor's adapters and puts its rules around them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeAlias
@@ -9,11 +9,13 @@ from typing import TypeAlias
 import grpc
 
 from services.drivers.background import Background
+from services.drivers.sql.owner import Located
 from services.executor.access import ACCESS
 from services.executor.adapters.peers import LedgerPeer, RegistryPeer, ScratchPeer, SecretsPeer, WorldPeer
 from services.executor.adapters.places import DirectoryPlaces, MemoryPlaces, RoutedPlaces
 from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
 from services.executor.adapters.state import open_state
+from services.executor.adapters.state.sql import METADATA
 from services.executor.config import ExecutorConfig
 from services.executor.domain.attempt import Attempts
 from services.executor.domain.cancel import Cancellations
@@ -154,6 +156,11 @@ async def assemble(
         await state.open_plans()
 
     return ServiceUnit("executor", ACCESS, register, start=start, close=opened.aclose, ready=ready)
+
+
+def databases(config: ExecutorConfig) -> Sequence[Located]:
+    """Where its tables are."""
+    return [Located(config.database_url, METADATA)]
 
 
 async def _peers(config: ExecutorConfig, opening: AsyncExitStack) -> Peers:

@@ -1,13 +1,16 @@
 """The one place that chooses where the ledger keeps its books and puts the rules around them."""
 
 import asyncio
+from collections.abc import Sequence
 
 import grpc
 
 from services.drivers.background import Background
+from services.drivers.sql.owner import Located
 from services.ledger.access import ACCESS
 from services.ledger.adapters import open_store
 from services.ledger.adapters.signer import FileSigner
+from services.ledger.adapters.sql.schema import METADATA
 from services.ledger.config import LedgerConfig
 from services.ledger.domain.budget import Accounts
 from services.ledger.domain.chain import Chains
@@ -63,6 +66,11 @@ async def assemble(
         await store.list_heads(after="", limit=1)
 
     return ServiceUnit("ledger", ACCESS, register, start=start, close=close, ready=ready)
+
+
+def databases(config: LedgerConfig) -> Sequence[Located]:
+    """Where its tables are."""
+    return [Located(config.database_url, METADATA, _secret(config))]
 
 
 def _secret(config: LedgerConfig) -> Secret | None:

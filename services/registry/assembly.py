@@ -1,15 +1,18 @@
 """The one place that chooses where the registry keeps its documents and puts its rules around them."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import grpc
 
+from services.drivers.sql.owner import Located
 from services.registry.access import ACCESS
 from services.registry.adapters import open_store
 from services.registry.adapters.catalog import BUNDLED, read_catalog
 from services.registry.adapters.forms import read_forms
 from services.registry.adapters.peers import LedgerPeer
+from services.registry.adapters.sql import METADATA
 from services.registry.config import RegistryConfig
 from services.registry.domain.catalog import publish_catalog
 from services.registry.domain.forms import Forms
@@ -49,6 +52,11 @@ async def assemble(config: RegistryConfig, *, clock: Clock | None = None, ids: I
         store.start(LedgerPeer(channel))
 
     return ServiceUnit("registry", ACCESS, register, start=start, close=opened.aclose, ready=registry.ready)
+
+
+def databases(config: RegistryConfig) -> Sequence[Located]:
+    """Where its tables are."""
+    return [Located(config.database_url, METADATA)]
 
 
 def _forms() -> Forms:

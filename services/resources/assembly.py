@@ -1,22 +1,26 @@
 """The one place that knows every primitive: opens their adapters and registers their servicers."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import grpc
 from pydantic import SecretStr
 
-from services.drivers import key_file
+from services.drivers import key_file, outbox
 from services.drivers.events import BestEffort
 from services.drivers.opening import Opening
+from services.drivers.sql.owner import Located
 from services.resources.access import ACCESS
 from services.resources.adapters.peers import LedgerPeer
 from services.resources.config import ResourcesConfig
 from services.resources.kv.adapters import open_store as open_kv
+from services.resources.kv.adapters.sql.schema import METADATA as KV_TABLES
 from services.resources.kv.domain import KV
 from services.resources.kv.ports import KVQuotas
 from services.resources.kv.servicer import KVServicer
 from services.resources.queue.adapters import open_store as open_queue
+from services.resources.queue.adapters.sql.schema import METADATA as QUEUE_TABLES
 from services.resources.queue.domain.queue import Queue
 from services.resources.queue.ports import QueueQuotas
 from services.resources.queue.servicer import QueueServicer
@@ -81,5 +85,17 @@ async def assemble(config: ResourcesConfig, *, clock: Clock | None = None, ids: 
     )
 
 
+def databases(config: ResourcesConfig) -> Sequence[Located]:
+    """Where its tables are; other products have none."""
+    return [
+        Located(config.kv_url, outbox.beside(KV_TABLES), _secret(config.kv_secret)),
+        Located(config.queue_url, outbox.beside(QUEUE_TABLES), _secret(config.queue_secret)),
+    ]
+
+
 def _with(opening: Opening, secret: SecretStr | None) -> Opening:
-    return opening.with_secret(Secret("THEORY_RESOURCES_SECRET", secret.get_secret_value()) if secret else None)
+    return opening.with_secret(_secret(secret))
+
+
+def _secret(secret: SecretStr | None) -> Secret | None:
+    return Secret("THEORY_RESOURCES_SECRET", secret.get_secret_value()) if secret else None

@@ -31,11 +31,11 @@ def _killer(order: Path) -> Callable[[str], None]:
 def main() -> int:
     """Serve at the home's socket, as `python -m services` does."""
     prepare()
-    from services.embedded import assemblies  # noqa: PLC0415 - gRPC is imported after `prepare`
+    from services.embedded import assemblies, databases  # noqa: PLC0415 - gRPC is imported after `prepare`
     from services.launch import launch  # noqa: PLC0415
     from services.settings import EmbeddedSettings  # noqa: PLC0415
 
-    return launch(EmbeddedSettings, lambda shared: assemblies(shared, _killer(shared.home / "kill_at")))
+    return launch(EmbeddedSettings, lambda shared: assemblies(shared, _killer(shared.home / "kill_at")), databases)
 
 
 if __name__ == "__main__":

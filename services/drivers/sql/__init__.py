@@ -58,9 +58,9 @@ class Database:
         `postgresql:///database?host=/directory/of/a/socket`; `secret` is the password of the latter two.
 
         `durable`: an answered write survives a power cut; otherwise the last few may not, though they survive a kill.
-        A server is durable as far as it is set up to be. `metadata.info["version"]` (default 1) numbers the schema:
-        `NotReady` (`SCHEMA_NEWER`) where the store was made by a newer one. `Invalid` (`ADAPTER_UNKNOWN`,
-        `URL_INVALID`) for any other address.
+        A server is durable as far as it is set up to be. Parts that `metadata` declares are migrated (see `schema`):
+        `NotReady` (`SCHEMA_NEWER`) where a newer program was here, `SCHEMA_OLDER` where the role of the address may not
+        change what is old. `Invalid` (`ADAPTER_UNKNOWN`, `URL_INVALID`) for any other address.
         """
         return await asyncio.to_thread(cls._open, url, metadata, durable=durable, secret=secret)
 
@@ -85,10 +85,7 @@ class Database:
             return cls(product, writer, reader, opening.pop_all())
 
     async def add(self, metadata: MetaData) -> None:
-        """Make the tables of another part of the service, too; errors as `open`.
-
-        Parts that share a database have one version: that of the database.
-        """
+        """Bring the tables of another part of the service up to date, too; errors as `open`."""
         await self.write(lambda connection: schema.make(connection, metadata), locks=[schema.LOCK])
 
     async def write(self, fn: Callable[[Connection], _T], *, locks: Collection[str] = ()) -> _T:

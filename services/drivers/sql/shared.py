@@ -58,7 +58,7 @@ async def share_database(opening: Opening, url: str, metadata: MetaData) -> Shar
     """
 
     async def make() -> SharedDatabase:
-        tables = MetaData(info=metadata.info)
+        tables = MetaData()
         outbox.add_to(tables)
         database = await Database.open(url, tables, durable=not url.startswith("sqlite:"), secret=opening.secret)
         return SharedDatabase(database, opening)

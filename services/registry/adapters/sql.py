@@ -1,25 +1,28 @@
 """Documents and snapshots in SQL: tables that take rows, and never change one nor let it go."""
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 import orjson
-from sqlalchemy import DDL, Column, Connection, LargeBinary, MetaData, Table, Text, event, text
+from sqlalchemy import Column, Connection, LargeBinary, MetaData, Table, Text, text
 from sqlalchemy.dialects.sqlite import insert
 
 from services.drivers import outbox
 from services.drivers.sql import Database
+from services.drivers.sql.owner import RIGHTS
+from services.drivers.sql.schema import Part, declare
 from services.registry.ports import EventSink, RegistryStore, SnapshotRow, SpecRow
 from theory.core.clock import Clock
 from theory.core.ledger import PlanEvent
 from theory.core.refs import Ref, SpecKind
 from theory.core.registry import SpecName
 
-_METADATA = MetaData()
-outbox.add_to(_METADATA)
+METADATA = declare(MetaData(), [Part("registry", Path(__file__).parent / "migrations")])
+outbox.add_to(METADATA)
 
 _SPEC = Table(
     "spec",
-    _METADATA,
+    METADATA,
     Column("kind", Text, primary_key=True),
     Column("ref", Text, primary_key=True),
     Column("document", LargeBinary, nullable=False),
@@ -27,26 +30,17 @@ _SPEC = Table(
     Column("create_time", Text, nullable=False),
     Column("seal", Text, nullable=False),
     sqlite_strict=True,
+    info={RIGHTS: "SELECT, INSERT"},
 )
 _SNAPSHOT = Table(
     "snapshot",
-    _METADATA,
+    METADATA,
     Column("snapshot_id", Text, primary_key=True),
     Column("document", LargeBinary, nullable=False),
     Column("digest", Text, nullable=False),
     sqlite_strict=True,
+    info={RIGHTS: "SELECT, INSERT"},
 )
-for _kept in (_SPEC, _SNAPSHOT):
-    for _deed in ("UPDATE", "DELETE"):
-        event.listen(
-            _kept,
-            "after_create",
-            DDL(  # type: ignore[no-untyped-call]
-                f"CREATE TRIGGER {_kept.name}_refuses_{_deed.lower()} BEFORE {_deed} ON {_kept.name}"
-                f" BEGIN SELECT RAISE(ABORT, 'a {_kept.name} is kept as it is'); END"
-            ),
-        )
-
 # Texts are read as bytes: a damaged one may be no text any more, and the rules have to see that.
 _SPEC_COLUMNS = (
     "CAST(kind AS BLOB), CAST(ref AS BLOB), document,"
@@ -67,7 +61,7 @@ SELECT CAST(snapshot_id AS BLOB), document, CAST(digest AS BLOB) FROM snapshot W
 
 async def open(url: str, clock: Clock) -> RegistryStore:
     """`sqlite:///path`, where what is answered is on the disk; or `memory:`, empty."""
-    return SqlRegistry(await Database.open(url, _METADATA, durable=True), clock, durable=url != "memory:")
+    return SqlRegistry(await Database.open(url, METADATA, durable=True), clock, durable=url != "memory:")
 
 
 class SqlRegistry:

@@ -31,7 +31,7 @@ def _refusing(error: Exception) -> Assemble:
 
 
 def _launch(*assemblies: Assemble) -> int:
-    return launch(_Settings, lambda _: assemblies)
+    return launch(_Settings, lambda _: assemblies, lambda _: [], [])
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ is a JSON array of what is asked.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, TextClause, text
@@ -27,6 +28,7 @@ from services.artifacts.ports import (
 from services.drivers import outbox
 from services.drivers.moments import from_us, to_us
 from services.drivers.sql import Database
+from services.drivers.sql.schema import Part, declare
 from theory.core.cid import Cid
 from theory.core.clock import Clock
 from theory.core.ids import ExecutionId, PlanId
@@ -34,14 +36,14 @@ from theory.core.ledger import PlanEvent
 from theory.core.world_path import WorldName
 
 _T = TypeVar("_T")
-_METADATA = MetaData()
-outbox.add_to(_METADATA)
-sql_retention.add_to(_METADATA)
-sql_inputs.add_to(_METADATA)
+METADATA = declare(MetaData(), [Part("artifacts", Path(__file__).parent / "migrations")])
+outbox.add_to(METADATA)
+sql_retention.add_to(METADATA)
+sql_inputs.add_to(METADATA)
 
 _HOLD = Table(
     "hold",
-    _METADATA,
+    METADATA,
     Column("world", Text, primary_key=True),
     Column("path", Text, primary_key=True),
     Column("cid", Text, nullable=False),
@@ -57,7 +59,7 @@ Index("hold_of_owner", _HOLD.c.owner, sqlite_where=_HOLD.c.owner.is_not(None))
 
 _FENCE = Table(
     "fence",
-    _METADATA,
+    METADATA,
     Column("execution_id", Text, primary_key=True),
     Column("plan_id", Text),
     Column("world", Text),
@@ -112,7 +114,7 @@ epoch = excluded.epoch, open = excluded.open, time_us = excluded.time_us""")
 
 async def open(url: str, clock: Clock) -> BindingAdapter:
     """`sqlite:///path`. What is answered is on the disk."""
-    database = await Database.open(url, _METADATA, durable=True)
+    database = await Database.open(url, METADATA, durable=True)
     return SqlBindings(database, clock)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -23,6 +24,7 @@ from sqlalchemy import insert as insert_into
 from sqlalchemy.dialects.sqlite import insert
 
 from services.drivers.sql import Database
+from services.drivers.sql.schema import Part, declare
 from services.executor.adapters.state.documents import (
     components_in,
     execution_from_json,
@@ -39,10 +41,10 @@ from theory.core.ids import ExecutionId, PlanId
 from theory.core.jcs import JSON
 from theory.core.refs import Ref
 
-_METADATA = MetaData(info={"version": 1})
+METADATA = declare(MetaData(), [Part("executor", Path(__file__).parent / "migrations")])
 _PLAN = Table(
     "plan",
-    _METADATA,
+    METADATA,
     Column("plan_id", Text, primary_key=True),
     Column("request_id", Text, nullable=False, unique=True),
     Column("state", Text, nullable=False),
@@ -52,7 +54,7 @@ _PLAN = Table(
 )
 _EXECUTION = Table(
     "execution",
-    _METADATA,
+    METADATA,
     Column("execution_id", Text, primary_key=True),
     Column("plan_id", Text, nullable=False),
     Column("ordinal", Integer, nullable=False),
@@ -64,7 +66,7 @@ _EXECUTION = Table(
 )
 _MEMO = Table(
     "memo",
-    _METADATA,
+    METADATA,
     Column("position", Integer, primary_key=True),
     Column("memo_key", Text, nullable=False, unique=True),
     Column("processor_name", Text, nullable=False),
@@ -75,7 +77,7 @@ _MEMO = Table(
 )
 _CANCELLATION = Table(
     "cancellation",
-    _METADATA,
+    METADATA,
     Column("plan_id", Text, primary_key=True),
     Column("execution_id", Text, primary_key=True),  # empty for the whole plan
 )
@@ -106,7 +108,7 @@ _TERMINAL = [state.value for state in PlanState if state.terminal]
 
 async def open(url: str) -> ExecutorState:
     """`sqlite:///path` or `memory:`. The ledger holds what must survive a power cut; this must survive a kill."""
-    return SqlState(await Database.open(url, _METADATA, durable=False))
+    return SqlState(await Database.open(url, METADATA, durable=False))
 
 
 class SqlState:

@@ -1,13 +1,13 @@
-"""The tables of the ledger, and what the database itself refuses.
+"""The tables of the ledger. What the database itself refuses stands in the migrations.
 
 An event stands once, as the bytes that were hashed; beside them is only what a query needs. `event_key` stands for plan
 and event id together, so that the index that makes an append idempotent stays small.
 """
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     CheckConstraint,
     Column,
@@ -18,19 +18,21 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    event,
 )
 
-from theory.core.pruning import PRUNABLE
+from services.drivers.sql.owner import ALL, RIGHTS
+from services.drivers.sql.schema import Part, declare
 
-METADATA = MetaData(info={"version": 3})
+METADATA = declare(MetaData(), [Part("ledger", Path(__file__).parent / "migrations")])
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _table(name: str, *parts: Column[Any] | CheckConstraint | UniqueConstraint | Index, rowid: bool) -> Table:
+def _table(
+    name: str, *parts: Column[Any] | CheckConstraint | UniqueConstraint | Index, rowid: bool, rights: str = ALL
+) -> Table:
     # Strict: a column holds its type or the write fails, whoever writes.
-    return Table(name, METADATA, *parts, sqlite_strict=True, sqlite_with_rowid=rowid)
+    return Table(name, METADATA, *parts, sqlite_strict=True, sqlite_with_rowid=rowid, info={RIGHTS: rights})
 
 
 def _column(name: str, kind: Any, *, key: bool = False, optional: bool = False) -> Column[Any]:  # noqa: ANN401 - a type
@@ -59,6 +61,7 @@ EVENT = _table(
     UniqueConstraint("chain", "seq"),
     UniqueConstraint("event_key"),
     rowid=True,
+    rights="SELECT, INSERT, UPDATE (preimage)",
 )
 LOG = _table(
     "log",
@@ -85,6 +88,7 @@ RECEIPT = _table(
     _column("preimage", LargeBinary),
     Index("receipt_of_plan", "plan_id", "position", unique=True),
     rowid=True,
+    rights="SELECT, INSERT",
 )
 BUDGET = _table(
     "budget",
@@ -118,44 +122,3 @@ ATTEMPT = _table(
     CheckConstraint("state IN ('open', 'settled', 'lost')"),
     rowid=False,
 )
-
-_PRUNABLE = " OR ".join(
-    f"substr(OLD.kind, 1, {len(each) - 1}) = '{each[:-1]}'" if each.endswith("*") else f"OLD.kind = '{each}'"
-    for each in PRUNABLE
-)
-_KEPT = ("log_index", "chain", "seq", "event_key", "kind", "ts_us", "this_hash")
-_IS_PRUNED = f"length(NEW.preimage) = 0 AND ({_PRUNABLE}) AND " + " AND ".join(
-    f"NEW.{each} = OLD.{each}" for each in _KEPT
-)
-"""What may happen to an event: it loses its preimage, and nothing else; none that anything is proven with."""
-
-_SQLITE_REFUSES = (
-    "CREATE TRIGGER {table}_refuses_{deed} BEFORE {deed} ON {table} {when}"
-    " BEGIN SELECT RAISE(ABORT, 'an {table} is kept as it is'); END"
-)
-_POSTGRES_REFUSES = (
-    "CREATE FUNCTION {table}_refuses_{deed}() RETURNS trigger LANGUAGE plpgsql AS"
-    " $$ BEGIN RAISE EXCEPTION 'an {table} is kept as it is' USING ERRCODE = 'integrity_constraint_violation'; END $$;"
-    " CREATE TRIGGER {table}_refuses_{deed} BEFORE {deed} ON {table} {when}"
-    " EXECUTE FUNCTION {table}_refuses_{deed}()"
-)
-
-
-def _refuse(table: Table, deed: str, *, unless: str = "") -> None:
-    when = f"WHEN (NOT ({unless}))" if unless else ""
-    every = "FOR EACH ROW" if unless else "FOR EACH STATEMENT"
-    for dialect, statement, told in (
-        ("sqlite", _SQLITE_REFUSES, when),
-        ("postgresql", _POSTGRES_REFUSES, f"{every} {when}"),
-    ):
-        if dialect == "sqlite" and deed == "truncate":  # there is no such thing
-            continue
-        refusal = DDL(statement.format(table=table.name, deed=deed, when=told))  # type: ignore[no-untyped-call]
-        event.listen(table, "after_create", refusal.execute_if(dialect=dialect))
-
-
-_refuse(EVENT, "update", unless=_IS_PRUNED)
-_refuse(RECEIPT, "update")
-for _kept in (EVENT, RECEIPT):
-    for _deed in ("delete", "truncate"):
-        _refuse(_kept, _deed)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from services.drivers.sql import Database
 from tests.servers import Servers
-from theory.core.errors import Conflict, Corrupt, Exhausted, Invalid, NotReady, Unavailable
+from theory.core.errors import Conflict, Corrupt, Exhausted, Invalid, Unavailable
 
 METADATA = MetaData()
 ITEM = Table("item", METADATA, Column("name", Text, primary_key=True), Column("n", Integer))
@@ -169,15 +169,6 @@ async def test_a_file_that_is_no_database_is_corrupt(tmp_path: Path) -> None:
         await Database.open(f"sqlite:///{tmp_path}/items.db", METADATA, durable=True)
 
 
-@pytest.mark.parametrize("url", PRODUCTS[1:], indirect=True)
-async def test_a_store_of_a_newer_program_is_refused(url: str) -> None:
-    newer = MetaData(info={"version": 2})
-    await (await Database.open(url, newer, durable=True)).close()
-    with pytest.raises(NotReady) as caught:
-        await Database.open(url, METADATA, durable=True)
-    assert caught.value.metadata == {"found": "2", "known": "1"}
-
-
 async def test_two_parts_share_a_database(db: Database) -> None:
     other = MetaData()
     part = Table("part", other, Column("name", Text, primary_key=True))
@@ -185,13 +176,6 @@ async def test_two_parts_share_a_database(db: Database) -> None:
         await db.add(other)
     await db.write(lambda connection: connection.execute(insert(part).values(name="a")).close())
     assert await db.read(lambda connection: connection.scalar(select(part.c.name))) == "a"
-    with pytest.raises(NotReady):
-        await (await _newer(db)).add(other)
-
-
-async def _newer(db: Database) -> Database:
-    await db.add(MetaData(info={"version": 2}))
-    return db
 
 
 @pytest.mark.parametrize("url", PRODUCTS[1:], indirect=True)

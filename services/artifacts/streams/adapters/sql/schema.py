@@ -1,10 +1,13 @@
 """The tables of streams: one row of counters for each, and its chunks by index."""
 
+from pathlib import Path
+
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from services.drivers import outbox
+from services.drivers.sql.schema import Part, declare
 
-METADATA = MetaData()
+METADATA = declare(MetaData(), [Part("streams", Path(__file__).parent / "migrations")])
 outbox.add_to(METADATA)
 
 # Text that sorts by its bytes, which is what the order of listings and "below a series" rely on.

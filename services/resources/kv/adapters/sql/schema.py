@@ -1,8 +1,12 @@
 """The tables of keys."""
 
+from pathlib import Path
+
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-METADATA = MetaData(info={"version": 2})
+from services.drivers.sql.schema import Part, declare
+
+METADATA = declare(MetaData(), [Part("kv", Path(__file__).parent / "migrations")])
 
 PLAN = Table(
     "kv_plan",

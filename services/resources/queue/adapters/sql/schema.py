@@ -1,11 +1,15 @@
 """The tables of messages: what moves is a small row, bodies lie beside it."""
 
+from pathlib import Path
+
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
+
+from services.drivers.sql.schema import Part, declare
 
 LIVE = 0
 DEAD = 1
 
-METADATA = MetaData(info={"version": 2})
+METADATA = declare(MetaData(), [Part("queue", Path(__file__).parent / "migrations")])
 
 PLAN = Table(
     "queue_plan",

@@ -1,0 +1,1 @@
+"""How the tables of paths came to be, step by step."""

@@ -1,0 +1,1 @@
+"""How the tables of streams came to be, step by step."""
