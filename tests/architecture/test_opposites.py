@@ -11,6 +11,8 @@ ELSEWHERE = {
     "access": "total over the descriptors: tests/contract",
     "adapters": "every promise, every adapter, over a socket: tests/conformance",
     "assembly": "a whole service per case: tests/conformance",
+    "migrations": "on files and servers: tests/integration/test_migrations.py",
+    "outbox_migrations": "as above",
     "plane": "over real HTTP: tests/integration/test_data_plane.py",
     "ports": "Protocols: no behaviour",
     "servicer": "over a socket: tests/conformance",
