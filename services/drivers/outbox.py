@@ -30,7 +30,7 @@ from services.drivers.sql.schema import Part, declare, parts_of
 from services.drivers.sql.statement import Rows, Statement
 from services.drivers.sql.words import insert_new, now_us, upsert
 from theory.core import jcs
-from theory.core.chain import NewEvent
+from theory.core.chain import NewEvent, body_text
 from theory.core.clock import Clock, until_set
 from theory.core.errors import TheoryError
 from theory.core.ledger import Appended, PlanEvent
@@ -89,12 +89,9 @@ def beside(metadata: MetaData) -> MetaData:
 def enqueue(connection: Connection, events: Iterable[PlanEvent]) -> None:
     """Keep `events` if this transaction commits; one whose `event_id` waits already is kept once.
 
-    `Invalid` (`JSON_INVALID`) for a body that no chain takes: the effect is then refused with it.
+    `Invalid` (`EVENT_BODY_INVALID`) for a body that no chain takes: the effect is then refused with it.
     """
-    rows = [
-        (plan_id, event.event_id, event.kind, event.ts, jcs.canonical(dict(event.body), floats=False))
-        for plan_id, event, _ in events
-    ]
+    rows = [(plan_id, event.event_id, event.kind, event.ts, body_text(event.body)) for plan_id, event, _ in events]
     if rows:
         _EVENTS.add(connection, rows)
 

@@ -14,7 +14,7 @@ from theory.api.artifacts.v1 import artifacts_pb2
 from theory.api.ledger.v1 import budget_pb2, event_pb2, ledger_pb2, log_pb2, receipt_pb2
 from theory.core import jcs
 from theory.core.artifact import Output, content_type_of
-from theory.core.chain import MAX_BODY_BYTES, NewEvent
+from theory.core.chain import MAX_BODY_BYTES, NewEvent, body_refused
 from theory.core.cid import Cid
 from theory.core.clock import parse_rfc3339
 from theory.core.errors import Exhausted, Invalid, TheoryError, shown
@@ -225,7 +225,7 @@ def _event_from_proto(event: event_pb2.NewEvent) -> NewEvent:
     try:
         body = jcs.parse_object(event.body, max_bytes=_MAX_TEXT_BYTES)
     except TheoryError as error:
-        raise Invalid("EVENT_BODY_INVALID", error.message, field="body", **error.metadata) from error
+        raise body_refused(error) from error
     return NewEvent(event.event_id, event.kind, event.ts, body)
 
 

@@ -129,7 +129,7 @@ def check_json(text: str) -> None:
     try:
         value = jcs.parse(text)
     except Invalid as error:
-        _refused(error, "JSON_INVALID", "at")
+        _refused(error, "JSON_INVALID", "at", "rule")
         return
     assert value == json.loads(text)
     assert jcs.parse(text.encode()) == value

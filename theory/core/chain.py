@@ -77,17 +77,11 @@ class ChainFault:
 def seal(new: NewEvent, plan_id: str, seq: int, prev_hash: str) -> Event:
     """Give `new` its place: the preimage is the JCS of all fields but `this_hash`, which is its BLAKE3.
 
-    `Invalid`: `EVENT_KIND_INVALID`, `EVENT_ID_INVALID`, `TIME_INVALID`, `ID_INVALID`, and `EVENT_BODY_INVALID` for a
-    body with a float or what JSON has no word for, or over 64 KiB. `seq` and `prev_hash` are the ledger's own.
+    `Invalid`: `EVENT_KIND_INVALID`, `EVENT_ID_INVALID`, `TIME_INVALID`, `ID_INVALID`, and as `body_text`. `seq` and
+    `prev_hash` are the ledger's own.
     """
     _check(new, plan_id)
-    try:
-        body = jcs.canonical(new.body if type(new.body) is dict else dict(new.body), floats=False)
-    except TheoryError as error:
-        raise Invalid("EVENT_BODY_INVALID", error.message, field=error.metadata["at"]) from error
-    if len(body) > MAX_BODY_BYTES:
-        raise Invalid("EVENT_BODY_INVALID", f"a body has at most {MAX_BODY_BYTES} bytes, not {len(body)}", field="$")
-    preimage = _preimage(new, plan_id, seq, prev_hash, body)
+    preimage = _preimage(new, plan_id, seq, prev_hash, body_text(new.body))
     return Event(
         plan_id=plan_id,
         seq=seq,
@@ -99,6 +93,32 @@ def seal(new: NewEvent, plan_id: str, seq: int, prev_hash: str) -> Event:
         this_hash=event_hash_of(preimage),
         preimage=preimage,
     )
+
+
+def body_text(body: Mapping[str, JSON]) -> bytes:
+    """The text of a body as it is hashed: canonical JSON, at most 64 KiB.
+
+    `Invalid` (`EVENT_BODY_INVALID`) with `at` and `rule` for a body with a float or what JSON has no word for, one that
+    is too long or no object, and one that nests so deep that its event could not be read again.
+    """
+    if not isinstance(body, Mapping):
+        raise _body_invalid("a body is an object", "$", "object")
+    try:
+        text = jcs.canonical(body if type(body) is dict else dict(body), floats=False, within=1)
+    except TheoryError as error:
+        raise body_refused(error) from error
+    if len(text) > MAX_BODY_BYTES:
+        raise _body_invalid(f"a body has at most {MAX_BODY_BYTES} bytes, not {len(text)}", "$", "size")
+    return text
+
+
+def body_refused(error: TheoryError) -> Invalid:
+    """What `theory.core.jcs` says of a body, as the ledger says it."""
+    return _body_invalid(error.message, error.metadata["at"], error.metadata["rule"])
+
+
+def _body_invalid(sentence: str, at: str, rule: str) -> Invalid:
+    return Invalid("EVENT_BODY_INVALID", sentence, field="body", at=at, rule=rule)
 
 
 def verify_chain(

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import NoReturn, TypeAlias
+from typing import NamedTuple, NoReturn, TypeAlias
 
 import orjson
 import rfc8785
@@ -32,26 +32,43 @@ _OPTIONS = (
 _SURROGATE = re.compile(r"[\ud800-\udfff]").search
 _SAFE_DIGITS = 17
 _PLAIN_FROM, _PLAIN_BELOW = 1e-5, 1e15
-_TOO_DEEP = f"objects and arrays nest deeper than {MAX_DEPTH}"
-_HALF_PAIR = "a string holds half a surrogate pair"
-_UNSAFE = "a whole number is beyond 2^53-1: write it as a string"
 
 
-def canonical(value: object, *, floats: bool = True) -> bytes:
+class _Rule(NamedTuple):
+    """What is broken, in one word for machines and in a sentence for people."""
+
+    word: str
+    sentence: str
+
+
+_TOO_DEEP = _Rule("depth", f"objects and arrays nest deeper than {MAX_DEPTH}, counted with what holds them")
+_HALF_PAIR = _Rule("surrogate", "a string holds half a surrogate pair")
+_UNSAFE = _Rule("safe_integer", "a whole number is beyond 2^53-1: write it as a string")
+_NOT_FINITE = _Rule("finite", "JSON has no infinity and no NaN")
+_NOT_EXACT = _Rule("float", "a float is not exact: write an integer of a smaller unit, or a string")
+_NO_TEXT_KEY = _Rule("key", "object keys are strings")
+_KEY_TWICE = _Rule("duplicate_key", "a key occurs twice in one object")
+_NO_OBJECT = _Rule("object", "an object is expected")
+_NO_UTF8 = _Rule("utf8", "the text is not UTF-8")
+
+
+def canonical(value: object, *, floats: bool = True, within: int = 0) -> bytes:
     """The one canonical text of `value`, which is made of dicts, lists, tuples, strings, numbers, booleans and None.
 
-    `Invalid` (`JSON_INVALID`) with `at` where JSON has no such value (NaN, bytes, a key that is no string), where
-    languages would differ (a number whose digits are those of an integer beyond 2^53-1, half a surrogate pair), or
-    where it nests deeper than `MAX_DEPTH`. So `parse` reads whatever this writes.
-    With `floats=False` every float is refused as well: for what is hashed for ever.
+    `Invalid` (`JSON_INVALID`) with `at` and `rule` where JSON has no such value (NaN, bytes, a key that is no string),
+    where languages would differ (a number whose digits are those of an integer beyond 2^53-1, half a surrogate pair),
+    or where it nests deeper than `MAX_DEPTH`. So `parse` reads whatever this writes.
+    With `floats=False` every float is refused as well: for what is hashed for ever. `within` objects will stand around
+    the text: it nests that much less, so that what holds it can be read, too.
     """
-    if _plain(value, MAX_DEPTH, floats=floats):
+    depth = MAX_DEPTH - within
+    if _plain(value, depth, floats=floats):
         try:
             return orjson.dumps(value, option=_OPTIONS)
         except orjson.JSONEncodeError as error:
             # Half a surrogate pair, the one thing that is not looked for beforehand.
-            raise _invalid(*(_fault(value, 0, floats=floats) or ("$", _HALF_PAIR))) from error
-    if fault := _fault(value, 0, floats=floats):
+            raise _invalid(*(_fault(value, depth, floats=floats) or ("$", _HALF_PAIR))) from error
+    if fault := _fault(value, depth, floats=floats):
         raise _invalid(*fault)
     return rfc8785.dumps(value)  # type: ignore[arg-type]  # the line above proved it
 
@@ -59,8 +76,9 @@ def canonical(value: object, *, floats: bool = True) -> bytes:
 def parse(text: bytes | str, *, max_bytes: int = MAX_BYTES) -> JSON:
     """The value that `text` spells, if every reader in every language would read the same.
 
-    `Invalid` (`JSON_INVALID`) with `at`: not UTF-8, a byte order mark, duplicate keys, NaN and infinities, numbers out
-    of range, integers beyond 2^53-1, half a surrogate pair, nesting deeper than `MAX_DEPTH`, more than `max_bytes`.
+    `Invalid` (`JSON_INVALID`) with `at` and `rule`: not UTF-8, a byte order mark, duplicate keys, NaN and infinities,
+    numbers out of range, integers beyond 2^53-1, half a surrogate pair, nesting deeper than `MAX_DEPTH`, more than
+    `max_bytes`.
     """
     if type(text) is bytes and (known := _already_canonical(text, max_bytes)) is not None:
         return known
@@ -70,10 +88,10 @@ def parse(text: bytes | str, *, max_bytes: int = MAX_BYTES) -> JSON:
     except RecursionError:
         raise _invalid("$", _TOO_DEEP) from None
     except json.JSONDecodeError as error:
-        raise _invalid(f"line {error.lineno} column {error.colno}", error.msg) from None
+        raise _invalid(f"line {error.lineno} column {error.colno}", _Rule("syntax", error.msg)) from None
     # Only an escape can spell half a surrogate pair, and only brackets nest.
     suspicious = "\\u" in decoded or decoded.count("[") + decoded.count("{") > MAX_DEPTH
-    if suspicious and (fault := _fault(value, 0, floats=True)):
+    if suspicious and (fault := _fault(value, MAX_DEPTH, floats=True)):
         raise _invalid(*fault)
     return value
 
@@ -82,7 +100,7 @@ def parse_object(text: bytes | str, *, max_bytes: int = MAX_BYTES) -> dict[str, 
     """`parse`, for text whose value must be an object."""
     value = parse(text, max_bytes=max_bytes)
     if not isinstance(value, dict):
-        raise _invalid("$", "an object is expected")
+        raise _invalid("$", _NO_OBJECT)
     return value
 
 
@@ -125,36 +143,36 @@ def _plain(value: object, depth: int, *, floats: bool) -> bool:
     return type(value) is float and floats and _PLAIN_FROM <= abs(value) < _PLAIN_BELOW and not value.is_integer()
 
 
-def _fault(value: object, depth: int, *, floats: bool) -> tuple[str, str] | None:
-    """Where `value` first holds what is no JSON, as `$.key[0]`, and why; None if it holds nothing such."""
+def _fault(value: object, depth: int, *, floats: bool) -> tuple[str, _Rule] | None:
+    """Where `value` first holds what is no JSON, as `$.key[0]`, and why; None if it holds nothing such.
+
+    `depth` is how deep it may nest.
+    """
     if isinstance(value, dict | list | tuple):
-        if depth == MAX_DEPTH:
-            return "$", _TOO_DEEP
-        return _fault_inside(value, depth, floats=floats)
-    if why := _why_no_scalar(value, floats=floats):
-        return "$", why
-    return None
+        return _fault_inside(value, depth - 1, floats=floats) if depth else ("$", _TOO_DEEP)
+    broken = _broken_by_scalar(value, floats=floats)
+    return ("$", broken) if broken else None
 
 
 def _fault_inside(
     value: dict[object, object] | list[object] | tuple[object, ...], depth: int, *, floats: bool
-) -> tuple[str, str] | None:
+) -> tuple[str, _Rule] | None:
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                return "$", "object keys are strings"
+                return "$", _NO_TEXT_KEY
             if _SURROGATE(key):
                 return "$", _HALF_PAIR
-            if fault := _fault(item, depth + 1, floats=floats):
+            if fault := _fault(item, depth, floats=floats):
                 return f"$.{key}{fault[0][1:]}", fault[1]
         return None
     for index, item in enumerate(value):
-        if fault := _fault(item, depth + 1, floats=floats):
+        if fault := _fault(item, depth, floats=floats):
             return f"$[{index}]{fault[0][1:]}", fault[1]
     return None
 
 
-def _why_no_scalar(value: object, *, floats: bool) -> str | None:
+def _broken_by_scalar(value: object, *, floats: bool) -> _Rule | None:
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -162,15 +180,13 @@ def _why_no_scalar(value: object, *, floats: bool) -> str | None:
     if isinstance(value, int):
         return None if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else _UNSAFE
     if isinstance(value, float):
-        if not floats:
-            return "a float is not exact: write an integer of a smaller unit, or a string"
-        return _why_no_float(value)
-    return f"JSON has no {type(value).__name__}"
+        return _broken_by_float(value) or (None if floats else _NOT_EXACT)
+    return _Rule("type", f"JSON has no {type(value).__name__}")
 
 
-def _why_no_float(value: float) -> str | None:
+def _broken_by_float(value: float) -> _Rule | None:
     if not math.isfinite(value):
-        return "JSON has no infinity and no NaN"
+        return _NOT_FINITE
     return _UNSAFE if value.is_integer() and MAX_SAFE_INTEGER < abs(value) < EXPONENT_FROM else None
 
 
@@ -180,9 +196,9 @@ def _decoded(text: bytes | str, max_bytes: int) -> str:
         data = text.encode() if isinstance(text, str) else text
         decoded = data.decode() if isinstance(text, bytes) else text
     except UnicodeError:
-        raise _invalid("$", "the text is not UTF-8") from None
+        raise _invalid("$", _NO_UTF8) from None
     if len(data) > max_bytes:
-        raise _invalid("$", f"the text is longer than {max_bytes} bytes")
+        raise _invalid("$", _Rule("size", f"the text is longer than {max_bytes} bytes"))
     return decoded
 
 
@@ -191,7 +207,7 @@ def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     if len(value) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _invalid(f"$..{twice}", "a key occurs twice in one object")
+        raise _invalid(f"$..{twice}", _KEY_TWICE)
     return value
 
 
@@ -204,17 +220,17 @@ def _safe_integer(digits: str) -> int:
 
 def _sound_float(digits: str) -> float:
     value = float(digits)
-    if why := _why_no_float(value):
-        raise _invalid(shown(digits), why)
+    if broken := _broken_by_float(value):
+        raise _invalid(shown(digits), broken)
     return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _invalid(name, "JSON has no infinity and no NaN")
+    raise _invalid(name, _NOT_FINITE)
 
 
-def _invalid(at: str, why: str) -> Invalid:
-    return Invalid("JSON_INVALID", why, at=shown(at))
+def _invalid(at: str, rule: _Rule) -> Invalid:
+    return Invalid("JSON_INVALID", rule.sentence, at=shown(at), rule=rule.word)
 
 
 # Made once: json.loads makes one for every text.

@@ -5,7 +5,7 @@ from typing import cast
 from theory.api.ledger.v1 import budget_pb2, event_pb2, ledger_pb2, receipt_pb2
 from theory.core import jcs
 from theory.core.audit import KeptReceipt
-from theory.core.chain import Event, NewEvent
+from theory.core.chain import Event, NewEvent, body_text
 from theory.core.errors import TheoryError
 from theory.core.jcs import JSON
 from theory.core.ledger import Appended, Budget, ChainHead, PlanEvent
@@ -18,7 +18,7 @@ _NUMBER_BY_OUTCOME = {
 
 
 def append_to_proto(item: PlanEvent) -> ledger_pb2.AppendEventsRequest.Item:
-    """An event to append; `Invalid` for a body that JSON cannot spell."""
+    """An event to append; `Invalid` (`EVENT_BODY_INVALID`) for a body that no ledger takes."""
     return ledger_pb2.AppendEventsRequest.Item(
         plan_id=item.plan_id, event=_event_to_proto(item.event), expected_seq=item.expected_seq
     )
@@ -126,8 +126,7 @@ def budget_from_proto(budget: budget_pb2.Budget) -> Budget:
 
 
 def _event_to_proto(event: NewEvent) -> event_pb2.NewEvent:
-    body = jcs.canonical(dict(event.body), floats=False)
-    return event_pb2.NewEvent(event_id=event.event_id, kind=event.kind, ts=event.ts, body=body)
+    return event_pb2.NewEvent(event_id=event.event_id, kind=event.kind, ts=event.ts, body=body_text(event.body))
 
 
 def _body_in(preimage: bytes) -> dict[str, JSON]:

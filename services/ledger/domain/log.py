@@ -66,7 +66,8 @@ class Log:
     async def sign_receipts(self, receipt_ids: Sequence[str]) -> list[bytes | TheoryError]:
         """The log's signatures of the statements that these settle receipts make, in order.
 
-        `NotFound` (`RECEIPT_UNKNOWN`); `Corrupt` (`RECEIPT_CORRUPT`); `Invalid` (`FIELD_INVALID`) for a reservation.
+        `NotFound` (`RECEIPT_UNKNOWN`); `Corrupt` (`RECEIPT_CORRUPT`); `Invalid` (`FIELD_INVALID`) for a reservation,
+        and for one whose statement would nest too deep.
         """
         found = await self._store.receipts(receipt_ids)
         return [self._signed(each, found.get(each)) for each in receipt_ids]
@@ -80,7 +81,11 @@ class Log:
             return error
         if receipt.kind != "settle":
             return Invalid("FIELD_INVALID", "only receipts of settlements are signed", field="receipt_ids")
-        return self._signer.sign(signed_bytes(statement_of(receipt, self._signer.key.name)))
+        try:
+            statement = statement_of(receipt, self._signer.key.name)
+        except Invalid as error:  # facts that nest as deep as a receipt may, and have no room in anything else
+            return Invalid("FIELD_INVALID", f"it makes no statement: {error.message}", field="receipt_ids")
+        return self._signer.sign(signed_bytes(statement))
 
     async def _refuse_size(self, size: int) -> None:
         stands = await self._store.log_size()

@@ -10,9 +10,11 @@ from services.drivers import outbox
 from services.drivers.sql import Database
 from tests.servers import Servers
 from tests.turned_postgres import TurnedPostgres
+from tests.unit.theory.core.refusal import refused
 from theory.core.chain import NewEvent
 from theory.core.clock import FakeClock
 from theory.core.errors import Invalid, TheoryError, Unavailable
+from theory.core.jcs import JSON
 from theory.core.ledger import Appended, PlanEvent
 
 
@@ -184,9 +186,12 @@ async def test_the_same_event_waits_once(db: Database) -> None:
     assert await waiting(db) == [("a", None)]
 
 
-async def test_a_body_that_no_chain_takes_is_refused_with_its_effect(db: Database) -> None:
-    bad = PlanEvent("p-1", NewEvent("a", "scratch.kv.changed", "2026-01-02T03:04:05.000006Z", {"ratio": 0.5}))
-    with pytest.raises(Invalid):
+@pytest.mark.parametrize(("body", "rule"), [({"ratio": 0.5}, "float"), ({"text": "x" * 70_000}, "size")])
+async def test_a_body_that_no_chain_takes_is_refused_with_its_effect(
+    db: Database, body: dict[str, JSON], rule: str
+) -> None:
+    bad = PlanEvent("p-1", NewEvent("a", "scratch.kv.changed", "2026-01-02T03:04:05.000006Z", body))
+    with refused(Invalid, "EVENT_BODY_INVALID", rule=rule):
         await db.write(lambda connection: outbox.enqueue(connection, [bad]))
     assert await waiting(db) == []
 

@@ -3,12 +3,15 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from blake3 import blake3
 
 from tests.unit.theory.core.refusal import refused
-from tests.vectors import make_hashes
+from tests.vectors import make_events, make_hashes
 from theory.core import chain, jcs
 from theory.core.chain import GENESIS, Event, NewEvent, seal, system_chain, unseal, verify_chain
 from theory.core.errors import Corrupt, Invalid
@@ -96,24 +99,54 @@ def test_what_is_no_time_is_refused(ts: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "field"),
+    ("body", "at", "rule"),
     [
-        ({"a": 0.5}, "$.a"),
-        ({"a": [1.0]}, "$.a[0]"),
-        ({"a": 2**53}, "$.a"),
-        ({"a": b""}, "$.a"),
-        ({"a": "\ud800"}, "$.a"),
+        ({"a": 0.5}, "$.a", "float"),
+        ({"a": [1.0]}, "$.a[0]", "float"),
+        ({"a": float("nan")}, "$.a", "finite"),
+        ({"a": 2**53}, "$.a", "safe_integer"),
+        ({"a": -(2**53)}, "$.a", "safe_integer"),
+        ({"a": 2**63}, "$.a", "safe_integer"),
+        ({"a": 10**5_000}, "$.a", "safe_integer"),
+        ({"a": b""}, "$.a", "type"),
+        ({"a": Decimal(1)}, "$.a", "type"),
+        ({"a": datetime(2026, 1, 1, tzinfo=UTC)}, "$.a", "type"),
+        ({"a": {1}}, "$.a", "type"),
+        ({1: "a"}, "$", "key"),
+        ({"a": "\ud800"}, "$.a", "surrogate"),
+        ({"\udc00": 1}, "$", "surrogate"),
+        ([("a", 1)], "$", "object"),
+        ("a", "$", "object"),
+        (None, "$", "object"),
     ],
 )
-def test_a_body_with_what_is_not_exact_json_is_refused(body: Mapping[str, JSON], field: str) -> None:
-    with refused(Invalid, "EVENT_BODY_INVALID", field=field):
+def test_a_body_that_is_not_exact_json_is_refused_by_its_rule(body: Any, at: str, rule: str) -> None:
+    with refused(Invalid, "EVENT_BODY_INVALID", field="body", at=at, rule=rule):
+        seal(dataclasses.replace(_new(), body=body), "p-1", 1, GENESIS)
+
+
+def test_a_body_that_holds_itself_is_refused() -> None:
+    body: dict[str, Any] = {}
+    body["a"] = body
+    with refused(Invalid, "EVENT_BODY_INVALID", rule="depth"):
         seal(_new(body=body), "p-1", 1, GENESIS)
+
+
+def test_an_event_nests_as_deep_as_what_reads_it() -> None:
+    deep: Any = 1
+    for _ in range(jcs.MAX_DEPTH - 1):
+        deep = {"a": deep}
+    event = seal(_new(body=deep), "p-1", 1, GENESIS)
+    assert unseal(event.preimage, event.this_hash) == event
+    assert _whats([event]) == []
+    with refused(Invalid, "EVENT_BODY_INVALID", rule="depth"):
+        seal(_new(body={"a": deep}), "p-1", 1, GENESIS)
 
 
 def test_a_body_has_at_most_64_kib() -> None:
     room = chain.MAX_BODY_BYTES - len('{"a":""}')
     seal(_new(body={"a": "x" * room}), "p-1", 1, GENESIS)
-    with refused(Invalid, "EVENT_BODY_INVALID", field="$"):
+    with refused(Invalid, "EVENT_BODY_INVALID", at="$", rule="size"):
         seal(_new(body={"a": "x" * (room + 1)}), "p-1", 1, GENESIS)
 
 
@@ -280,3 +313,28 @@ def test_the_published_vectors_hold() -> None:
         assert (events[-1].preimage.decode(), events[-1].this_hash) == (vector["preimage"], vector["this_hash"])
     assert len(events) == 3
     assert _whats(events) == []
+
+
+def test_the_published_events_are_taken_and_refused() -> None:
+    text = make_events.FILE.read_text("ascii")
+    assert text == make_events.text()
+    vectors = json.loads(text)
+    place: dict[str, Any] = vectors["place"]
+    for vector in vectors["bodies"]:
+        rule, event = _taken(make_events.bytes_in(vector["body"]), vectors["limits"]["text_bytes"], place)
+        assert rule == vector.get("rule"), vector["name"]
+        if event is not None:
+            assert event.preimage.startswith(b'{"body":%s,"event_id"' % make_events.bytes_in(vector["kept"]))
+            assert event.this_hash == vector["this_hash"], vector["name"]
+            assert unseal(event.preimage, event.this_hash) == event
+            assert _whats([event]) == []
+
+
+def _taken(body: bytes, max_bytes: int, place: Mapping[str, Any]) -> tuple[str | None, Event | None]:
+    """The rule that a body breaks, or the event that has it."""
+    try:
+        parsed = jcs.parse_object(body, max_bytes=max_bytes)
+        new = NewEvent(place["event_id"], place["kind"], place["ts"], parsed)
+        return None, seal(new, place["plan_id"], place["seq"], place["prev_hash"])
+    except Invalid as error:
+        return error.metadata["rule"], None

@@ -250,3 +250,52 @@ def test_the_fast_way_is_taken_only_for_what_it_writes_alike() -> None:
     slow = [1.0, -0.0, 1e-6, 1e15 + 0.5, 2**53, {"é": 1}, Colour.RED, {Colour.RED: 1}, float("nan"), b"x"]
     assert all(jcs._plain(value, 64, floats=True) for value in fast)
     assert not any(jcs._plain(value, 64, floats=True) for value in slow)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (b"{", "syntax"),
+        (b"\xef\xbb\xbf{}", "syntax"),
+        (b'"\xff"', "utf8"),
+        (b'{"a":1,"a":1}', "duplicate_key"),
+        (b'"\\ud800"', "surrogate"),
+        (b"9007199254740992", "safe_integer"),
+        (b"9007199254740992.0", "safe_integer"),
+        (b"NaN", "finite"),
+        (b"1e400", "finite"),
+        (b"[" * 65 + b"]" * 65, "depth"),
+        (b"[" * 100_000, "depth"),
+        (b'"' + b"x" * 1_000_000 + b'"', "size"),
+        (b"[]", "object"),
+    ],
+)
+def test_a_text_is_refused_by_its_rule(text: bytes, rule: str) -> None:
+    with refused(Invalid, "JSON_INVALID", rule=rule):
+        parse_object(text, max_bytes=999_999)
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        (0.5, "float"),
+        (1e300, "float"),
+        (float("nan"), "finite"),
+        (2**53, "safe_integer"),
+        (1e20, "safe_integer"),
+        ("\udc00", "surrogate"),
+        (b"x", "type"),
+        ({1: 1}, "key"),
+        (_nested(65), "depth"),
+    ],
+)
+def test_a_value_is_refused_by_its_rule(value: object, rule: str) -> None:
+    with refused(Invalid, "JSON_INVALID", rule=rule):
+        canonical(value, floats=False)
+
+
+def test_what_stands_within_others_nests_less() -> None:
+    assert parse(b'{"a":' + canonical(_nested(63), within=1) + b"}") == {"a": _nested(63)}
+    for deep in (_nested(64), _nested(64, leaf="\u00e9"), _nested(63, leaf=[])):
+        with refused(Invalid, "JSON_INVALID", rule="depth"):
+            canonical(deep, within=1)

@@ -1,5 +1,8 @@
 """The tree as the ledger hands it out: a state is signed once, and what its tiles lack is told."""
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from services.ledger.adapters.memory import MemoryLedger
@@ -7,6 +10,7 @@ from services.ledger.domain.log import Log
 from tests.fakes.evil_ledger.lies import SIGNER, history
 from tests.unit.services.ledger.books import Shelf, claim, end
 from theory.core.errors import Corrupt, Invalid, NotFound, OutOfRange
+from theory.core.ids import ExecutionId
 from theory.core.merkle import EMPTY_ROOT
 from theory.core.tiles import TileKey
 from theory.sdk.log_key import opened
@@ -77,3 +81,18 @@ async def test_only_receipts_of_settlements_are_signed() -> None:
     found = await log.sign_receipts([by_kind["settle"], by_kind["reserve"], "b3:y", "b3:x"])
     assert isinstance(found[0], bytes)
     assert [type(each) for each in found[1:]] == [Invalid, NotFound, Corrupt]
+
+
+async def test_what_nests_too_deep_for_a_statement_is_refused_alone() -> None:
+    shelf = Shelf()
+    fact: Any = 1
+    for _ in range(60):
+        fact = {"a": fact}
+    for name, facts in (("deep", {"failure": fact}), ("flat", {"failure": 1})):
+        execution_id = ExecutionId(f"p-1.{name}")
+        shelf.claim(claim(execution_id=execution_id))
+        shelf.settle(dataclasses.replace(end(execution_id=execution_id), facts=facts))
+    deep, flat = await Log(MemoryLedger(shelf.tables), SIGNER).sign_receipts(list(shelf.tables.receipts))
+    assert isinstance(deep, Invalid)
+    assert (deep.reason, deep.metadata) == ("FIELD_INVALID", {"field": "receipt_ids"})
+    assert isinstance(flat, bytes)
