@@ -21,6 +21,7 @@ from theory.core.money import UsdMicro, usd_micro
 from theory.core.receipt import Receipt
 from theory.core.settle import Claimed, ClaimRequest, Resolution, Settled, SettleRequest
 from theory.sdk import ledger_messages as messages
+from theory.sdk import sendable
 from theory.sdk.batch import Coalescer
 from theory.sdk.log import LogClient
 from theory.sdk.reattach import PATIENCE_S, followed
@@ -152,13 +153,14 @@ class LedgerClient:
 
     async def resolve(self, execution_id: ExecutionId, epoch: int) -> Resolution:
         """The final receipt, or the promise that `epoch` and all below never settle. For artifacts and the executor."""
-        found = await call(self._stub.Resolve, pb.ResolveRequest(execution_id=execution_id.text, epoch=epoch))
+        request = sendable.message(pb.ResolveRequest, execution_id=execution_id.text, epoch=epoch)
+        found = await call(self._stub.Resolve, request)
         receipt = messages.receipt_from_proto(found.receipt) if found.HasField("receipt") else None
         return Resolution(receipt, found.fenced)
 
     async def open_budget(self, plan_id: PlanId, cap_usd_micro: int) -> Budget:
         """Open the account of a plan; again with the same cap is fine. For the executor."""
-        request = pb.OpenBudgetRequest(plan_id=plan_id.text, cap_usd_micro=cap_usd_micro)
+        request = sendable.message(pb.OpenBudgetRequest, plan_id=plan_id.text, cap_usd_micro=cap_usd_micro)
         return messages.budget_from_proto((await call(self._stub.OpenBudget, request)).budget)
 
     async def top_up_budget(
@@ -192,9 +194,10 @@ class LedgerClient:
         """The events of a chain behind `after_seq`, page by page; at least one page, which may be empty.
 
         `kinds` are kinds, or families of them such as `scratch.*`; `begin` and `end` bound the times that the emitters
-        stated, which follow no order. `Invalid` (`EVENT_KIND_INVALID`, `TIME_INVALID`).
+        stated, which follow no order. `Invalid` (`ID_INVALID`, `EVENT_KIND_INVALID`, `TIME_INVALID`, `FIELD_INVALID`).
         """
-        request = pb.ListEventsRequest(
+        request = sendable.message(
+            pb.ListEventsRequest,
             plan_id=plan_id,
             after_seq=after_seq,
             kinds=kinds,
@@ -216,11 +219,11 @@ class LedgerClient:
         """The events of a chain behind `after_seq`, and each that is appended, for as long as somebody reads.
 
         Attaches again after any break where it stood, so that no event is missed or told twice; `Unavailable` once
-        nothing has answered for `patience_s`. `Invalid` (`ID_INVALID`, `EVENT_KIND_INVALID`).
+        nothing has answered for `patience_s`. `Invalid` (`ID_INVALID`, `EVENT_KIND_INVALID`, `FIELD_INVALID`).
         """
 
         async def attach(position: int) -> AsyncGenerator[tuple[int, TailPage], None]:
-            request = pb.TailEventsRequest(plan_id=plan_id, after_seq=position, kinds=kinds)
+            request = sendable.message(pb.TailEventsRequest, plan_id=plan_id, after_seq=position, kinds=kinds)
             async with stream(self._stub.TailEvents, request) as told:
                 async for each in told:
                     events = tuple(map(messages.event_from_proto, each.events))
@@ -242,7 +245,7 @@ class LedgerClient:
         them means all that can be dropped. In batches: interrupted, a repeat ends it. `Invalid`
         (`EVENT_KIND_INVALID`, `FIELD_INVALID`, `ID_INVALID`); `NotReady` (`PLAN_RUNNING`).
         """
-        request = pb.PruneEventsRequest(plan_id=plan_id, kinds=kinds, to_seq=to_seq, dry_run=dry_run)
+        request = sendable.message(pb.PruneEventsRequest, plan_id=plan_id, kinds=kinds, to_seq=to_seq, dry_run=dry_run)
         events = freed_bytes = 0
         while True:
             found = await call(self._stub.PruneEvents, request)
@@ -264,17 +267,23 @@ class LedgerClient:
             request.page_token = found.next_page_token
 
     async def get_receipts(self, receipt_ids: Sequence[str]) -> list[Receipt | TheoryError]:
-        """Receipts by id, each verified against it; `NotFound` (`RECEIPT_UNKNOWN`), `Corrupt` (`RECEIPT_CORRUPT`)."""
+        """Receipts by id, each verified against it.
+
+        Each its own error: `NotFound` (`RECEIPT_UNKNOWN`), `Corrupt` (`RECEIPT_CORRUPT`), `Invalid` (`FIELD_INVALID`).
+        """
 
         async def send(batch: Sequence[str]) -> list[Receipt | TheoryError]:
             response = await call(self._stub.GetReceipts, pb.GetReceiptsRequest(receipt_ids=batch))
             verified = _or_error(messages.receipt_from_proto)
             return answers(response.results, lambda result: verified(result.receipt))
 
-        found: list[Receipt | TheoryError] = []
-        for batch in fitting(receipt_ids, max_items=MAX_RECEIPT_IDS):
-            found += await whole(batch, send)
-        return found
+        async def load(sound: Sequence[str]) -> list[Receipt | TheoryError]:
+            found: list[Receipt | TheoryError] = []
+            for batch in fitting(sound, max_items=MAX_RECEIPT_IDS):
+                found += await whole(batch, send)
+            return found
+
+        return await sendable.ask(receipt_ids, _id_fault, load)
 
     async def receipts(self, plan_id: PlanId) -> AsyncIterator[Receipt]:
         """The receipts of a plan in the order in which they were written, each verified against its name."""
@@ -368,18 +377,27 @@ async def _send_each(
     sound = [each for each in encoded if not isinstance(each, TheoryError)]
     sent: list[_V | TheoryError] = []
     for batch in fitting(sound, max_items=max_items, max_bytes=MAX_BATCH_BYTES, size_of=lambda each: each.ByteSize()):
-        sent += await whole(batch, send)
+        try:
+            sent += await whole(batch, send)
+        except Invalid as error:  # an item that fills more than a message stands alone
+            if error.reason != "MESSAGE_TOO_LARGE":
+                raise
+            sent += [error] * len(batch)
     said = iter(sent)
     return [each if isinstance(each, TheoryError) else next(said) for each in encoded]
 
 
 def _encoded(encode: Callable[[_K], _M], item: _K) -> _M | TheoryError:
     try:
-        return encode(item)
+        return sendable.message(encode, item)
     except TheoryError as error:
         return error
-    except ValueError as error:  # a number too large for its field, half a surrogate pair
-        return Invalid("FIELD_INVALID", f"a value fits into no message: {error}", field="item")
+
+
+def _id_fault(receipt_id: str) -> Invalid | None:
+    if sendable.is_text(receipt_id):
+        return None
+    return Invalid("FIELD_INVALID", "the id of a receipt is no text", field="receipt_ids")
 
 
 def _or_error(value: Callable[[_R], _V]) -> Callable[[_R], _V | TheoryError]:

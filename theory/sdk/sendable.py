@@ -1,12 +1,14 @@
 """What no field of a message can hold: it is answered like any other bad item, before anything is sent."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from theory.core.errors import Invalid, TheoryError
 
 K = TypeVar("K")
 V = TypeVar("V")
+M = TypeVar("M")
+P = ParamSpec("P")
 
 INT32 = range(-(1 << 31), 1 << 31)
 INT64 = range(-(1 << 63), 1 << 63)
@@ -21,6 +23,14 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def message(make: Callable[P, M], *values: P.args, **fields: P.kwargs) -> M:
+    """What `make` makes of its arguments; `Invalid` (`FIELD_INVALID`) where one of them fits into no message."""
+    try:
+        return make(*values, **fields)
+    except (TypeError, ValueError) as error:  # another type, a number too large for its field, half a surrogate pair
+        raise Invalid("FIELD_INVALID", f"a value fits into no message: {error}", field="") from error
 
 
 async def ask(

@@ -6,12 +6,13 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self, TypeVar, cast
 
 import grpc
+from google.protobuf.message import Message
 
-from theory.core.errors import NotReady, Unavailable
+from theory.core.errors import Invalid, NotReady, Unavailable
 from theory.core.ids import IdSource, SystemIds
 from theory.wire.address import Address
 from theory.wire.context import current_call
-from theory.wire.options import CHANNEL_OPTIONS
+from theory.wire.options import CHANNEL_OPTIONS, MESSAGE_BYTES
 from theory.wire.status import from_rpc_error
 
 TIMEOUT_S = 30.0
@@ -43,12 +44,21 @@ async def call(
 ) -> _Response:
     """The answer of a unary method of a stub; raises `TheoryError` or `TimeoutError`.
 
+    `Invalid` (`MESSAGE_TOO_LARGE`) for a request that no message holds: nobody has seen it.
     Waits for `timeout_s`, and inside a served call for no longer than 95 % of the time which that call has left.
     """
     try:
         return await method(request, timeout=budget(timeout_s))
     except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _too_large(request):
+            sentence = f"a request has at most {MESSAGE_BYTES} bytes: send less at once"
+            raise Invalid("MESSAGE_TOO_LARGE", sentence, max_bytes=str(MESSAGE_BYTES)) from None
         raise from_rpc_error(error, url=url_of(method)) from None
+
+
+def _too_large(request: object) -> bool:
+    """Whether gRPC refused to send it; asked afterwards, because asking costs as much as to write it."""
+    return isinstance(request, Message) and request.ByteSize() > MESSAGE_BYTES
 
 
 async def send(

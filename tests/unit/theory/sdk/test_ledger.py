@@ -1,6 +1,7 @@
 """The client of the ledger against a real one: batches, what cannot be sent, and damage on the way."""
 
 import asyncio
+import dataclasses
 import sqlite3
 
 import pytest
@@ -75,6 +76,17 @@ async def test_what_fits_into_no_message_is_answered_without_being_sent(ledger: 
     claimed = await ledger.claim_many([ClaimRequest(PLAN, ExecutionId("p-1.x"), 1 << 31, 0), claim("y")])
     assert isinstance(claimed[0], Invalid)
     assert not isinstance(claimed[1], TheoryError)
+
+
+@pytest.mark.slow
+async def test_what_is_more_than_a_message_is_refused_alone(ledger: LedgerClient) -> None:
+    await ledger.claim_many([claim("a"), claim("b"), claim("c")])
+    large = dataclasses.replace(end("b"), facts={"text": "x" * (9 << 20)})
+    first, refused, last = await ledger.settle_many([end("a"), large, end("c")])
+    assert isinstance(refused, Invalid)
+    assert refused.reason == "MESSAGE_TOO_LARGE"
+    assert not isinstance(first, TheoryError)
+    assert not isinstance(last, TheoryError)
 
 
 async def test_nothing_is_sent_for_nothing(ledger: LedgerClient) -> None:

@@ -1,9 +1,12 @@
 """What no message can hold."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
+from tests.unit.theory.core.refusal import refused
+from theory.api.ledger.v1.ledger_pb2 import ListEventsRequest
 from theory.core.errors import Invalid, TheoryError
 from theory.sdk import sendable
 
@@ -41,3 +44,23 @@ async def test_nothing_is_asked_where_nothing_is_sound() -> None:
 
     assert await sendable.ask([], odd_is_bad, load) == []
     assert len(await sendable.ask([1, 3], odd_is_bad, load)) == 2
+
+
+@pytest.mark.parametrize(
+    "fields", [{"plan_id": "p\ud800"}, {"after_seq": 1 << 63}, {"plan_id": 7}, {"kinds": ["\udcff"]}, {"kinds": 7}]
+)
+def test_what_fits_into_no_message_is_invalid(fields: dict[str, Any]) -> None:
+    with refused(Invalid, "FIELD_INVALID"):
+        sendable.message(ListEventsRequest, **fields)
+
+
+def test_a_message_is_made_of_what_fits() -> None:
+    assert sendable.message(ListEventsRequest, plan_id="p\x00", after_seq=-1).plan_id == "p\x00"
+
+
+def test_an_error_of_ours_stays_what_it_is() -> None:
+    def make() -> None:
+        raise Invalid("EVENT_BODY_INVALID", "no")
+
+    with refused(Invalid, "EVENT_BODY_INVALID"):
+        sendable.message(make)

@@ -10,10 +10,11 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from tests.unit.theory.wire.echo import SERVICE, Caller, Echo, caller
-from theory.core.errors import Invalid, NotReady, Unavailable
+from theory.core.errors import Exhausted, Invalid, NotReady, Unavailable
 from theory.wire.channel import IdentifiedChannel, budget, call, connect, send, stream
 from theory.wire.context import Context, current_principal, serving
 from theory.wire.identity import Principal, Role
+from theory.wire.options import MESSAGE_BYTES
 from theory.wire.server import RunningServer, running
 
 _TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -152,6 +153,25 @@ async def test_an_upload_that_is_refused_early_stops(server: RunningServer, echo
     with pytest.raises(Invalid, match="too large"):
         await send(caller(server).method("Up", "stream_unary"), endless(), timeout_s=5)
     await asyncio.wait_for(closed.wait(), 5)
+
+
+async def test_a_request_that_no_message_holds_is_invalid_and_nobody_sees_it(server: RunningServer, echo: Echo) -> None:
+    with pytest.raises(Invalid) as caught:
+        await caller(server).unary("a" * MESSAGE_BYTES)
+    assert (caught.value.reason, caught.value.metadata) == ("MESSAGE_TOO_LARGE", {"max_bytes": str(MESSAGE_BYTES)})
+    assert not echo.started.is_set()
+
+
+async def test_an_answer_that_no_message_holds_is_not_the_fault_of_the_request(
+    server: RunningServer, echo: Echo
+) -> None:
+    async def too_much(text: str, context: Context) -> str:
+        return text * MESSAGE_BYTES
+
+    echo.behave = too_much
+    with pytest.raises(Exhausted) as caught:
+        await caller(server).unary("a")
+    assert caught.value.reason != "MESSAGE_TOO_LARGE"
 
 
 async def test_an_upload_may_be_answered_before_its_end(echo: Echo) -> None:
