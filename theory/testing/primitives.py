@@ -30,7 +30,7 @@ MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
         "streams_promotion",
         "streams_attempts",
     ),
-    "ledger": ("ledger", "ledger_reading", "ledger_pruning", "ledger_log", "budget", "settlement"),
+    "ledger": ("ledger", "ledger_input", "ledger_reading", "ledger_pruning", "ledger_log", "budget", "settlement"),
     "registry": ("registry", "snapshot"),
     "executor": ("executor", "executor_streams"),
 }
