@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from theory.cli.failures import EXIT_CODES
 from theory.cli.grammar_ledger import ledger, verify
-from theory.cli.parsers import PLAN, Format, Noun, Parser, add_common, sentence
+from theory.cli.parsers import PLAN, Format, Noun, Parser, add_common, sentence, whole_from
 
 CHECKS = ("versions", "home", "services", "runtimes", "engine")
 """What the doctor looks at."""
@@ -189,7 +189,7 @@ def _whole_worlds(noun: Noun) -> None:
     }
     tree = noun.verb("tree", "draw the folders of a world, with sizes", ("WORLD", _WORLD))
     tree.add_argument("prefix", **below)
-    tree.add_argument("--depth", type=_natural, metavar="N", help="fold what lies deeper than N folders")
+    tree.add_argument("--depth", type=whole_from(1), metavar="N", help="fold what lies deeper than N folders")
     diff = noun.verb("diff", "tell which files of two worlds differ", ("WORLD_A", _WORLD), ("WORLD_B", "likewise"))
     diff.add_argument("prefix", **below)
     diff.description = """\
@@ -218,12 +218,6 @@ Whether they are what the ledger says is asked by 'theory verify'."""
         parser.set_defaults(run=f"worlds.{name}")
 
 
-def _natural(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"a whole number from 1 on, not '{text}'")
-    return int(text)
-
-
 def _streams(parser: argparse.ArgumentParser) -> None:
     noun, place = Noun(parser, "streams"), (("WORLD", _WORLD), ("SERIES", "such as /streams/camera/frames"))
     append = noun.verb("append", "append chunks to a stream and print the index of the first", *place)
@@ -240,7 +234,7 @@ def _streams(parser: argparse.ArgumentParser) -> None:
     read = noun.verb("read", "print chunks of a stream, by index", *place)
     start = read.add_mutually_exclusive_group()
     start.add_argument("--from", type=int, default=0, dest="start", metavar="IDX", help="the first (default: 0)")
-    start.add_argument("--last", type=_positive, metavar="N", help="the newest N instead")
+    start.add_argument("--last", type=whole_from(1), metavar="N", help="the newest N instead")
     read.add_argument("--max", type=int, default=100, metavar="N", help="how many at most, 1 to 100 (default: 100)")
     read.add_argument("--wait", type=int, default=0, metavar="S", help="wait for a chunk, up to 20 s (default: 0)")
     read.add_argument("--raw", action="store_true", help="their bytes alone, one behind the other")
@@ -378,9 +372,9 @@ exit codes:
     names: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME"}
     parser.add_argument("--only", **names, help="run this promise; * and ? stand for others")
     parser.add_argument("--skip", **names, help="leave this promise out")
-    parser.add_argument("--jobs", type=_positive, default=4, metavar="N", help="run so many at once (default: 4)")
+    parser.add_argument("--jobs", type=whole_from(1), default=4, metavar="N", help="run so many at once (default: 4)")
     parser.add_argument(
-        "--timeout", type=_positive, default=60, metavar="S", help="seconds that one may take (default: 60)"
+        "--timeout", type=whole_from(1), default=60, metavar="S", help="seconds that one may take (default: 60)"
     )
     parser.set_defaults(run="conformance.conformance")
 
@@ -391,13 +385,6 @@ def _primitive(text: str) -> str:
         message = f"there is no primitive '{text}', but {', '.join(PRIMITIVES)}"
         raise argparse.ArgumentTypeError(message)
     return text
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        message = f"'{text}' is not a whole number above 0"
-        raise argparse.ArgumentTypeError(message)
-    return int(text)
 
 
 GROUPS: Mapping[str, Mapping[str, Verb]] = {

@@ -4,16 +4,20 @@ import argparse
 from datetime import datetime
 from pathlib import Path
 
-from theory.cli.parsers import CHAIN, PLAN, Noun
+from theory.cli.parsers import CHAIN, PLAN, Noun, whole_from
 
 
 def ledger(parser: argparse.ArgumentParser) -> None:
     """The verbs of `theory ledger`."""
     noun = Noun(parser, "ledger")
     tail = noun.verb("tail", "print the last events of a chain; --json: one line per event", ("CHAIN", CHAIN))
-    tail.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="how many (default: 20; 0: all)")
+    tail.add_argument(
+        "-n", "--lines", type=whole_from(0), default=20, metavar="N", help="how many (default: 20; 0: all)"
+    )
     tail.add_argument("-f", "--follow", action="store_true", help="go on with what is appended, until Ctrl-C")
-    tail.add_argument("--after", type=int, metavar="SEQ", help="all events behind this position, instead of the last")
+    tail.add_argument(
+        "--after", type=whole_from(0), metavar="SEQ", help="all events behind this position, instead of the last"
+    )
     kinds = "only these, or a family such as 'scratch.*'; may be given again"
     tail.add_argument("--kind", action="append", default=[], metavar="KIND", help=kinds)
     tail.add_argument(
@@ -26,7 +30,7 @@ def ledger(parser: argparse.ArgumentParser) -> None:
     sound.add_argument("chain", metavar="CHAIN", nargs="?", help=f"{CHAIN} (default: every chain)")
     show = noun.verb("show", "show one event in full; without CHAIN, the chains and their heads")
     show.add_argument("chain", metavar="CHAIN", nargs="?", help=CHAIN)
-    show.add_argument("seq", metavar="SEQ", nargs="?", type=int, help="which (default: the last)")
+    show.add_argument("seq", metavar="SEQ", nargs="?", type=whole_from(1), help="which (default: the last)")
     receipts = noun.verb("receipts", "list the receipts of a plan and its account, or show one", ("PLAN", PLAN))
     receipts.add_argument("receipt", metavar="RECEIPT", nargs="?", help="the id of one, b3:...")
     export = noun.verb("export", "write the settle receipts of a plan to files that anyone can verify", ("PLAN", PLAN))
@@ -38,7 +42,9 @@ Drops, for ever, what the events of scratch, of streams and of starts of executi
 leaves stay, so that chains, trees, proofs and receipts verify as before; settlements, money, plans and what was bound
 keep all they say. A plan has to have ended. What is pruned is itself recorded in the chain, and audits check that."""
     prune.add_argument("--kind", action="append", default=[], metavar="KIND", help=kinds)
-    prune.add_argument("--to", type=int, default=0, metavar="SEQ", help="only events up to this one (default: all)")
+    prune.add_argument(
+        "--to", type=whole_from(0), default=0, metavar="SEQ", help="only events up to this one (default: all)"
+    )
     prune.add_argument(
         "--before", type=_time, metavar="TIME", help="only events before the first of this time or later"
     )

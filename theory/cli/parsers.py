@@ -1,6 +1,8 @@
 """What every verb's grammar is made of: parsers that refuse in our words, nouns with verbs, words said twice."""
 
 import argparse
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -8,6 +10,22 @@ from theory.cli.failures import Usage
 
 PLAN = "a plan's id, or 'latest'"
 CHAIN = "a plan's id, 'latest', or a chain outside plans such as system.artifacts"
+
+
+_DIGITS = re.compile(r"[0-9]{1,19}").fullmatch
+_MOST = 2**63 - 1
+
+
+def whole_from(least: int) -> Callable[[str], int]:
+    """Reads whole numbers from `least` on, as far as messages hold them; ASCII digits, and nothing beside them."""
+
+    def read(text: str) -> int:
+        if _DIGITS(text) and least <= (number := int(text)) <= _MOST:
+            return number
+        message = f"'{text}' is not a whole number from {least} on"
+        raise argparse.ArgumentTypeError(message)
+
+    return read
 
 
 class Parser(argparse.ArgumentParser):

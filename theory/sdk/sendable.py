@@ -29,7 +29,9 @@ def message(make: Callable[P, M], *values: P.args, **fields: P.kwargs) -> M:
     """What `make` makes of its arguments; `Invalid` (`FIELD_INVALID`) where one of them fits into no message."""
     try:
         return make(*values, **fields)
-    except (TypeError, ValueError) as error:  # another type, a number too large for its field, half a surrogate pair
+    except UnicodeError as error:
+        raise Invalid("FIELD_INVALID", "a text holds half a surrogate pair", field="") from error
+    except (TypeError, ValueError) as error:  # a number too large for its field, another type
         raise Invalid("FIELD_INVALID", f"a value fits into no message: {error}", field="") from error
 
 

@@ -89,8 +89,8 @@ async def test_a_list_can_be_narrowed() -> None:
         (["kv", "unix:///s", "--skip", "*"], "no promise is left to be run"),
         (["--list", "--only", "nobody_promised"], "there is no promise 'nobody_promised'"),
         (["tables", "unix:///s"], "there is no primitive 'tables'"),
-        (["kv", "unix:///s", "--jobs", "0"], "'0' is not a whole number above 0"),
-        (["kv", "unix:///s", "--timeout", "soon"], "'soon' is not a whole number above 0"),
+        (["kv", "unix:///s", "--jobs", "0"], "'0' is not a whole number from 1 on"),
+        (["kv", "unix:///s", "--timeout", "soon"], "'soon' is not a whole number from 1 on"),
     ],
 )
 async def test_what_cannot_be_run_is_refused(arguments: list[str], message: str) -> None:
