@@ -1,5 +1,6 @@
 """Receipts leave an installation as files: two verifiers, in two languages, believe and refuse the same ones."""
 
+import json
 import os
 import subprocess
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ import pytest_asyncio
 from tests.backends import program_missing, require
 from tests.documents import plan, step, tool
 from tests.embedded import Embedded, embedded
+from tests.vectors import make_events
 from theory.core.checkpoint import LogKey
 from theory.core.errors import NotFound, TheoryError
 from theory.core.receipt import Receipt
@@ -134,3 +136,10 @@ async def test_the_other_verifier_hashes_as_published(verifier: Path) -> None:
     vectors = ROOT / "vectors" / "blake3" / "test_vectors.json"
     ended = subprocess.run([verifier, "--blake3", vectors], capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (0, "35 vectors, 0 disagreements\n")
+
+
+async def test_the_other_verifier_reads_the_published_events_and_no_others(verifier: Path) -> None:
+    vectors = make_events.FILE
+    count = len(json.loads(vectors.read_text("ascii"))["bodies"])
+    ended = subprocess.run([verifier, "--events", vectors], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (0, f"{count} bodies, 0 disagreements\n")

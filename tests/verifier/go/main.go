@@ -17,6 +17,10 @@ func main() {
 		judgeBlake3(os.Args[2])
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == "--events" {
+		judgeEvents(os.Args[2])
+		return
+	}
 	if len(os.Args) < 3 {
 		fmt.Fprintln(os.Stderr, "usage: verifier KEY FILE...   (FILE - : names of files, a line each, on standard input)")
 		os.Exit(2)
@@ -57,6 +61,18 @@ func files(arguments []string) []string {
 	return found
 }
 
+// load reads vectors; without them there is nothing to judge.
+func load(file string, vectors any) {
+	data, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(data, vectors)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+}
+
 // judgeBlake3 holds the hash to the published vectors.
 func judgeBlake3(file string) {
 	var vectors struct {
@@ -67,14 +83,7 @@ func judgeBlake3(file string) {
 			DeriveKey string `json:"derive_key"`
 		}
 	}
-	data, err := os.ReadFile(file)
-	if err == nil {
-		err = json.Unmarshal(data, &vectors)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
+	load(file, &vectors)
 	wrong := 0
 	for _, each := range vectors.Cases {
 		input := make([]byte, each.InputLen)
