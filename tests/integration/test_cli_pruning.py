@@ -65,7 +65,8 @@ async def test_pruning_is_counted_refused_done_and_told(theory: CommandLine) -> 
 async def test_what_cannot_be_pruned_is_refused_with_its_reason(theory: CommandLine) -> None:
     for arguments, words in (
         (("--kind", "budget.*"), "are ever pruned"),
-        (("--to", "-1"), "it ends before it begins"),
+        (("--to", "-1"), "is not a whole number from 1 on"),
+        (("--to", "0"), "is not a whole number from 1 on"),
         (("--to", "1", "--before", "2026-01-03T00:00:00Z"), "both say where to end"),
         (("--before", "yesterday"), "no time with a zone"),
     ):

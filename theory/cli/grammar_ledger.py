@@ -43,7 +43,7 @@ leaves stay, so that chains, trees, proofs and receipts verify as before; settle
 keep all they say. A plan has to have ended. What is pruned is itself recorded in the chain, and audits check that."""
     prune.add_argument("--kind", action="append", default=[], metavar="KIND", help=kinds)
     prune.add_argument(
-        "--to", type=whole_from(0), default=0, metavar="SEQ", help="only events up to this one (default: all)"
+        "--to", type=whole_from(1), default=0, metavar="SEQ", help="only events up to this one (default: all)"
     )
     prune.add_argument(
         "--before", type=_time, metavar="TIME", help="only events before the first of this time or later"
