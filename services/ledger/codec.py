@@ -22,7 +22,7 @@ from theory.core.ids import ExecutionId, PlanId
 from theory.core.jcs import JSON
 from theory.core.ledger import Appended, Budget, ChainHead, PlanEvent
 from theory.core.money import usd_micro
-from theory.core.receipt import AttemptOutcome
+from theory.core.receipt import AttemptOutcome, facts_refused
 from theory.core.settle import ClaimRequest, SettleRequest
 from theory.core.tiles import TileKey
 from theory.core.world_path import WorldPath
@@ -262,7 +262,7 @@ def _facts_from_proto(facts: bytes) -> Mapping[str, JSON]:
     try:
         return jcs.parse_object(facts) if facts else {}
     except TheoryError as error:
-        raise Invalid("SETTLEMENT_INVALID", error.message, field="facts", **error.metadata) from error
+        raise facts_refused(error) from error
 
 
 def _output_from_proto(output: artifacts_pb2.Output, at: int) -> Output:

@@ -12,17 +12,20 @@ import pytest_asyncio
 
 from services.ledger.assembly import assemble
 from services.ledger.config import LedgerConfig
+from tests.fakes.evil_ledger.lies import SIGNER
 from tests.servers import postgres_server
 from tests.vectors import make_events
-from theory.api.ledger.v1 import event_pb2
+from theory.api.ledger.v1 import event_pb2, receipt_pb2
 from theory.api.ledger.v1 import ledger_pb2 as pb
 from theory.api.ledger.v1.ledger_pb2_grpc import LedgerServiceStub
+from theory.core import jcs
 from theory.core.chain import NewEvent
 from theory.core.clock import parse_rfc3339
 from theory.core.errors import Invalid, TheoryError
 from theory.core.ids import SystemIds
 from theory.core.ledger import Appended, PlanEvent
 from theory.sdk.ledger import LedgerClient
+from theory.sdk.log import LogClient
 from theory.sdk.rpc import answers, unwrapped
 from theory.testing.refusals import refusal, refused
 from theory.wire.address import Address
@@ -250,6 +253,39 @@ async def test_a_claim_with_a_bad_event_claims_nothing(
     assert await _stored(server, plan_id) == []
 
 
+async def test_facts_are_refused_by_the_rules_of_a_body_or_stated_byte_for_byte(
+    server: RunningServer, plans: Iterator[str]
+) -> None:
+    plan_id = next(plans)
+    own = jcs.parse_object((await _settled(server, plan_id, "own", b"{}")).receipt.preimage).keys()
+    # Facts may be longer and nest deeper; no byte means none; and they do not bear the names of the receipt's own.
+    sent = [each for each in VECTORS["bodies"] if each.get("rule") not in {"size", "depth"}]
+    sent = [each for each in sent if each["name"] not in {"no byte", "names of an event's own fields"}]
+    for at, vector in enumerate(sent):
+        result = await _settled(server, plan_id, str(at), make_events.bytes_in(vector["body"]))
+        if "rule" in vector:
+            said = result.status.reason, result.status.metadata["field"], result.status.metadata["rule"]
+            assert said == ("SETTLEMENT_INVALID", "facts", vector["rule"]), vector["name"]
+        else:
+            stated = jcs.parse_object(result.receipt.preimage)
+            facts = {name: value for name, value in stated.items() if name not in own}
+            assert jcs.canonical(facts) == make_events.bytes_in(vector["kept"]), vector["name"]
+    assert await LedgerClient(server.channel()).verify_plan(plan_id) == []
+
+
+async def _settled(server: RunningServer, plan_id: str, name: str, facts: bytes) -> pb.SettleResponse.Result:
+    """The answer to the settlement of an attempt that failed, with these facts."""
+    stub = LedgerServiceStub(server.channel(Role.EXECUTOR))
+    execution_id = f"{plan_id}.{name}"
+    await call(stub.Claim, pb.ClaimRequest(items=[pb.ClaimRequest.Item(plan_id=plan_id, execution_id=execution_id)]))
+    failed = receipt_pb2.ATTEMPT_OUTCOME_FAILED
+    item = pb.SettleRequest.Item(
+        plan_id=plan_id, execution_id=execution_id, epoch=1, outcome=failed, final=True, facts=facts
+    )
+    [result] = (await call(stub.Settle, pb.SettleRequest(items=[item]))).results
+    return result
+
+
 async def test_the_client_answers_what_cannot_be_sent_and_sends_the_rest(
     server: RunningServer, plans: Iterator[str]
 ) -> None:
@@ -298,6 +334,7 @@ async def test_the_client_says_of_a_question_that_cannot_be_sent_that_it_is_inva
         ledger.prune("p", to_seq=2**63),
     ):
         await refusal(asked, Invalid, "FIELD_INVALID")
+    await refusal(LogClient(server.channel(), SIGNER.key).sign(["\udcff"]), Invalid, "FIELD_INVALID")
     bad, unknown = await ledger.get_receipts(["\udcff", "b3:x"])
     refused(bad, Invalid, "FIELD_INVALID")
     assert isinstance(unknown, TheoryError)

@@ -106,7 +106,8 @@ async def until_set(event: asyncio.Event, clock: Clock, limit_s: float) -> bool:
     return event.is_set()
 
 
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?Z", re.ASCII).fullmatch
+# Newer Pythons would read hour 24 as the next day.
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?Z", re.ASCII).fullmatch
 
 
 def rfc3339(moment: datetime) -> str:

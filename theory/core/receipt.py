@@ -52,11 +52,14 @@ class Receipt:
 
     @classmethod
     def of(cls, document: Mapping[str, JSON]) -> Self:
-        """The receipt that states `document`; `Invalid` (`SETTLEMENT_INVALID`) with `field` where none can say so."""
+        """The receipt that states `document`; `Invalid` (`SETTLEMENT_INVALID`) with `field` where none can say so.
+
+        What is no exact JSON is found in the field `facts`, by `at` and `rule`: the other fields are the ledger's own.
+        """
         try:
             preimage = jcs.canonical(dict(document), floats=False)
         except TheoryError as error:
-            raise _invalid(error.metadata["at"], error.message) from error
+            raise facts_refused(error) from error
         return cls._checked(document, preimage)
 
     @classmethod
@@ -251,6 +254,12 @@ def _exact(amount: UsdMicro) -> int:
     if amount > jcs.MAX_SAFE_INTEGER:
         raise Invalid("MONEY_INVALID", "a receipt holds amounts up to 2^53-1", field="receipt", value=str(amount))
     return amount
+
+
+def facts_refused(error: TheoryError) -> Invalid:
+    """What `theory.core.jcs` says of facts, as the ledger says it."""
+    at, rule = error.metadata["at"], error.metadata["rule"]
+    return Invalid("SETTLEMENT_INVALID", error.message, field="facts", at=at, rule=rule)
 
 
 def _invalid(field: str, sentence: str) -> Invalid:

@@ -22,6 +22,7 @@ from theory.core.checkpoint import Checkpoint, LogKey
 from theory.core.errors import Corrupt, OutOfRange, TheoryError
 from theory.core.merkle import HASH_BYTES
 from theory.core.tiles import WIDTH, TileKey
+from theory.sdk import sendable
 from theory.sdk.log_key import opened
 from theory.sdk.rpc import answers, fitting, unwrapped
 from theory.wire.channel import call
@@ -136,11 +137,12 @@ class LogClient:
     async def sign(self, receipt_ids: Sequence[str]) -> list[bytes]:
         """The log's signatures of the statements that settle receipts make, in order, not verified.
 
-        `NotFound` (`RECEIPT_UNKNOWN`), `Invalid` (`FIELD_INVALID`) for a reservation.
+        `NotFound` (`RECEIPT_UNKNOWN`), `Invalid` (`FIELD_INVALID`) for a reservation, and for what is no text.
         """
         found: list[bytes] = []
         for batch in fitting(receipt_ids, max_items=MAX_PROOFS):
-            response = await call(self._stub.SignReceipts, pb.SignReceiptsRequest(receipt_ids=batch))
+            request = sendable.message(pb.SignReceiptsRequest, receipt_ids=batch)
+            response = await call(self._stub.SignReceipts, request)
             said: list[bytes | TheoryError] = answers(response.results, lambda result: result.signature)
             found += unwrapped(said)
         return found

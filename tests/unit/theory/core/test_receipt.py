@@ -126,7 +126,7 @@ def test_two_outputs_of_one_path_are_refused() -> None:
 
 
 def test_facts_are_exact() -> None:
-    with refused(Invalid, "SETTLEMENT_INVALID", field="$.cpu"):
+    with refused(Invalid, "SETTLEMENT_INVALID", field="facts", at="$.cpu", rule="float"):
         _settle(facts={"cpu": 0.5})
 
 
