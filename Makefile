@@ -85,7 +85,7 @@ chaos: setup emulators  ## stores killed again and again under load, then judged
 	$(BIN)/python -m tests.chaos $(ONLY)
 
 FUZZ_S ?= 30
-fuzz: setup  ## texts near the vectors against the grammar, the keys, strict JSON and YAML; FUZZ_S=seconds each, ONLY="path yaml"
+fuzz: setup  ## texts near the vectors against the grammar, the keys, strict JSON and YAML, bodies of events; FUZZ_S=seconds each, ONLY="path yaml"
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S) $(ONLY)
 
 bench: setup  ## the measured hot paths, as ratios within one run

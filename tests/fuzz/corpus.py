@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from tests.vectors import make_storage_key, make_world_path
+from tests.vectors import make_events, make_storage_key, make_world_path
 
 VECTORS = Path(make_world_path.FILE).parent
 _WORLD = json.loads(make_world_path.FILE.read_text("ascii"))
@@ -139,6 +139,17 @@ _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
+)
+BODIES = changed(
+    st.sampled_from(
+        [
+            each["body"]["text"]
+            for each in json.loads(make_events.FILE.read_text("ascii"))["bodies"]
+            if "text" in each["body"]
+        ]
+    )
+    | st.dictionaries(st.text(max_size=8), _VALUES, max_size=4).map(json.dumps),
+    _SIGNS,
 )
 JSON_TEXTS = changed(st.sampled_from(JSON) | _VALUES.map(json.dumps), _SIGNS)
 YAML_TEXTS = changed(

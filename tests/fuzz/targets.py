@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from tests.fuzz import corpus
 from theory.core import jcs
+from theory.core.chain import GENESIS, NewEvent, body_refused, seal, unseal, verify_chain
 from theory.core.errors import Invalid
+from theory.core.jcs import JSON
 from theory.core.storage_key import StorageKey
 from theory.core.world_path import PathPrefix, WorldName, WorldPath
 from theory.sdk import strict_yaml
@@ -138,6 +140,27 @@ def check_json(text: str) -> None:
     assert jcs.canonical(jcs.parse(canonical)) == canonical
 
 
+def check_body(text: str) -> None:
+    """A body that is taken gives an event that is read again as it is, and verifies; a refusal names its rule."""
+    try:
+        event = seal(
+            NewEvent("e-1", "scratch.kv.changed", "2026-01-02T03:04:05.000006Z", _object(text)), "p-1", 1, GENESIS
+        )
+    except Invalid as error:
+        _refused(error, "EVENT_BODY_INVALID", "field", "at", "rule")
+        return
+    assert event.body == json.loads(text)
+    assert unseal(event.preimage, event.this_hash) == event
+    assert verify_chain([event], plan_id="p-1", head=(1, event.this_hash)) == []
+
+
+def _object(text: str) -> Mapping[str, JSON]:
+    try:
+        return jcs.parse_object(text.encode("utf-8", "surrogatepass"))
+    except Invalid as error:
+        raise body_refused(error) from error
+
+
 def check_yaml(text: str) -> None:
     """Accepted YAML is JSON, the same from text and from bytes; a refusal has a place."""
     try:
@@ -161,5 +184,6 @@ TARGETS: Mapping[str, Target] = {
     "name": Target(corpus.near(corpus.NAMES), _always(check_name)),
     "key": Target(corpus.near(corpus.PATHS + corpus.KEYS), keys),
     "json": Target(corpus.JSON_TEXTS, _always(check_json)),
+    "body": Target(corpus.BODIES, _always(check_body)),
     "yaml": Target(corpus.YAML_TEXTS, _always(check_yaml)),
 }
