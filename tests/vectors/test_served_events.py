@@ -253,6 +253,24 @@ async def test_a_claim_with_a_bad_event_claims_nothing(
     assert await _stored(server, plan_id) == []
 
 
+async def test_an_execution_of_another_plan_is_neither_claimed_nor_settled(
+    server: RunningServer, plans: Iterator[str]
+) -> None:
+    owner, other = next(plans), next(plans)
+    stub, execution_id = LedgerServiceStub(server.channel(Role.EXECUTOR)), f"{owner}.x"
+    for plan_id, reason in ((owner, ""), (other, "ID_INVALID"), ("P", "ID_INVALID"), ("", "ID_INVALID")):
+        item = pb.ClaimRequest.Item(plan_id=plan_id, execution_id=execution_id)
+        [claimed] = (await call(stub.Claim, pb.ClaimRequest(items=[item]))).results
+        assert claimed.status.reason == reason
+    failed = receipt_pb2.ATTEMPT_OUTCOME_FAILED
+    for plan_id, reason in ((other, "SETTLEMENT_INVALID"), ("P", "ID_INVALID"), (owner, "")):
+        end = pb.SettleRequest.Item(plan_id=plan_id, execution_id=execution_id, epoch=1, outcome=failed, final=True)
+        [settled] = (await call(stub.Settle, pb.SettleRequest(items=[end]))).results
+        assert settled.status.reason == reason
+    assert await _stored(server, other) == []
+    assert [event.kind for event in await _stored(server, owner)] == ["execution.claimed", "execution.settled"]
+
+
 async def test_facts_are_refused_by_the_rules_of_a_body_or_stated_byte_for_byte(
     server: RunningServer, plans: Iterator[str]
 ) -> None:
