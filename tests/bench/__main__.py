@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.bench import attempts, blobs, buckets, containers, executions, ledger, mounts, scratch, startup
+from tests.bench import attempts, blobs, buckets, containers, executions, ledger, million, mounts, scratch, startup
 from tests.bench.report import Figure, render, write
 from tests.bench.server import ROOT
 
@@ -13,6 +13,7 @@ SECTIONS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "Scratch": scratch.measure,
     "Attempts": attempts.measure,
     "Ledger": ledger.measure,
+    "A million events": million.measure,
     "Blobs": blobs.measure,
     "Buckets": buckets.measure,
     "World mounts": mounts.measure,

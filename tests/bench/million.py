@@ -1,0 +1,134 @@
+"""A ledger of a million events, as plans leave them: how large it is, and how long one core verifies it."""
+
+import asyncio
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.bench.report import Figure
+from tests.bench.server import ROOT, Server, serving
+from theory.core.chain import NewEvent
+from theory.core.clock import rfc3339
+from theory.core.errors import TheoryError
+from theory.core.ids import ExecutionId, PlanId
+from theory.core.ledger import PlanEvent
+from theory.core.receipt import AttemptOutcome
+from theory.core.settle import ClaimRequest, SettleRequest
+from theory.sdk.client import Theory
+from theory.wire.identity import Role, ServiceKeys
+
+_EVENTS = 1_000_000
+_PLANS = 200
+_EXECUTIONS = 250
+"""Of each plan; a claim and a settlement are five events and two receipts."""
+_BATCH = 1_000
+_FLOOR_S = 60
+_FLOOR_BYTES = 600
+
+
+async def measure() -> list[Figure]:
+    """Append, then check with the command that operators use, both sides on one core."""
+    async with serving() as server:
+        began = time.perf_counter()
+        await _fill(server)
+        filled_s = time.perf_counter() - began
+        seconds, checked = await _checked_on_one_core(server)
+        each, receipts = _size(server.home / "ledger.db", int(checked["events"]))
+    if not checked["sound"] or checked["events"] < _EVENTS:
+        raise RuntimeError(f"the ledger is not what was written: {checked}")
+    events = int(checked["events"])
+    return [
+        Figure(
+            f"theory ledger fsck, {events:,} events in {checked['chains']} chains, service and command on one core",
+            f"{seconds:.1f} s; {events / seconds:,.0f} events/s",
+            f"written in {filled_s:.0f} s",
+            f"<= {_FLOOR_S} s",
+            seconds <= _FLOOR_S,
+        ),
+        Figure(
+            f"the same ledger on disk, with {receipts:,} receipts, accounts, the tree and all indexes",
+            f"{each:.0f} bytes per event",
+            "",
+            f"< {_FLOOR_BYTES}",
+            each < _FLOOR_BYTES,
+        ),
+    ]
+
+
+async def _fill(server: Server) -> None:
+    keys = ServiceKeys.load(server.home)
+    async with (
+        Theory.connect(server.url, token=keys.token_of(Role.RESOURCES)) as scratch,
+        Theory.connect(server.url, token=keys.token_of(Role.EXECUTOR)) as executor,
+    ):
+        for at in range(_PLANS):
+            plan = PlanId(f"p-{at:04}")
+            await asyncio.gather(_execute(executor, plan), _note(scratch, plan))
+
+
+async def _execute(theory: Theory, plan: PlanId) -> None:
+    await theory.ledger.open_budget(plan, 1_000_000)
+    names = [ExecutionId(f"{plan}.step.{at}") for at in range(_EXECUTIONS)]
+    claimed = await theory.ledger.claim_many([ClaimRequest(plan, each, 0, 100, 0) for each in names])
+    ends = []
+    for name, answer in zip(names, claimed, strict=True):
+        if isinstance(answer, TheoryError):
+            raise answer
+        ends.append(SettleRequest(plan, name, answer.epoch, 0, AttemptOutcome.FAILED, True, 70))
+    _raise(await theory.ledger.settle_many(ends))
+
+
+async def _note(theory: Theory, plan: PlanId) -> None:
+    count = _EVENTS // _PLANS - 4 * _EXECUTIONS
+    for first in range(0, count, _BATCH):
+        ts = rfc3339(datetime.now(UTC))
+        _raise(
+            await theory.ledger.append_many(
+                [
+                    PlanEvent(
+                        plan.text,
+                        NewEvent(f"kv/{at}", "scratch.kv.changed", ts, {"key": f"pages/{at:05}", "op": "put"}),
+                    )
+                    for at in range(first, min(first + _BATCH, count))
+                ]
+            )
+        )
+
+
+def _raise(answers: Sequence[object]) -> None:
+    for answer in answers:
+        if isinstance(answer, TheoryError):
+            raise answer
+
+
+async def _checked_on_one_core(server: Server) -> tuple[float, dict[str, int]]:
+    served = server.process
+    every = served.cpu_affinity()
+    core = [every[0]]
+    served.cpu_affinity(core)
+    command = ("theory.cli", "--home", str(server.home), "--url", server.url, "--json", "ledger", "fsck")
+    pinned = f"import os, runpy, sys; os.sched_setaffinity(0, {core}); sys.argv[:] = sys.argv[1:]; "
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", pinned + "runpy.run_module('theory.cli', run_name='__main__')", *command),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    seconds = time.perf_counter() - began
+    served.cpu_affinity(every)
+    found: dict[str, int] = json.loads(out)
+    return seconds, found
+
+
+def _size(database: Path, events: int) -> tuple[float, int]:
+    files = [database, *database.parent.glob(f"{database.name}-*")]
+    with sqlite3.connect(database) as file:
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        [receipts] = file.execute("SELECT count(*) FROM receipt").fetchone()
+    file.close()
+    return sum(path.stat().st_size for path in files if path.exists()) / events, receipts
