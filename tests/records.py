@@ -2,15 +2,18 @@
 
 from datetime import UTC, datetime
 
+from services.executor.adapters.state import Replica
 from services.executor.ports import AttemptRecord, ExecutionRecord, MemoEntry, PlanFileRecord, PlanRecord
 from theory.core.artifact import Output
 from theory.core.cid import Cid
+from theory.core.clock import SystemClock
 from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.receipt import AttemptOutcome
 from theory.core.refs import Ref
 from theory.core.world_path import WorldName, WorldPath
 
+REPLICA = Replica("here", 15.0, SystemClock())
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 KEY = f"b3:{7:064x}"
 

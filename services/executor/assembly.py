@@ -1,7 +1,7 @@
 """The one place that chooses the executor's adapters and puts its rules around them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeAlias
@@ -14,12 +14,14 @@ from services.executor.access import ACCESS
 from services.executor.adapters.peers import LedgerPeer, RegistryPeer, ScratchPeer, SecretsPeer, WorldPeer
 from services.executor.adapters.places import DirectoryPlaces, MemoryPlaces, RoutedPlaces
 from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
-from services.executor.adapters.state import open_state
+from services.executor.adapters.runtimes.installation import installation_id
+from services.executor.adapters.state import Replica, open_state
 from services.executor.adapters.state.sql import METADATA
 from services.executor.config import ExecutorConfig
 from services.executor.domain.attempt import Attempts
 from services.executor.domain.cancel import Cancellations
 from services.executor.domain.ending import Endings
+from services.executor.domain.leases import Leases
 from services.executor.domain.leftovers import Leftovers
 from services.executor.domain.lookup import MemoIndex
 from services.executor.domain.plan import Plans
@@ -35,6 +37,7 @@ from theory.api.executor.v1 import executor_pb2_grpc as rpc
 from theory.core.clock import Clock, SystemClock
 from theory.core.errors import Invalid
 from theory.core.ids import IdSource, SystemIds
+from theory.core.secret import Secret
 from theory.wire.channel import connect
 from theory.wire.identity import Role, ServiceKeys
 from theory.wire.server import ServiceUnit
@@ -68,7 +71,7 @@ async def assemble(
     clock = clock or SystemClock()
     ids = ids or SystemIds(clock)
     async with AsyncExitStack() as opening:
-        state = WatchedState(await open_state(config.database_url), clock)
+        state = WatchedState(await open_state(config.database_url, await _replica(config, clock)), clock)
         opening.push_async_callback(state.close)
         peers = around(await _peers(config, opening))
         home = config.home / "executor"
@@ -139,18 +142,21 @@ async def assemble(
         default_runtime=config.default_runtime,
         max_in_flight=config.max_in_flight,
     )
+    leases = Leases(state=state, plans=plans, clock=clock, lease_s=config.lease_s)
     sweep = Sweep(state=state, places=places, runtimes=served)
 
     def register(server: grpc.aio.Server) -> None:
         rpc.add_ExecutorServiceServicer_to_server(servicer, server)
 
     async def start() -> None:
-        for background in (Background("leftovers", leftovers.run), Background("cancellations", cancellations.run)):
-            background.start()
-            opened.push_async_callback(background.close)
+        running = {"leftovers": leftovers.run, "cancellations": cancellations.run}
+        for name, run in running.items():
+            _begin(opened, name, run)
         opened.push_async_callback(plans.close)
         await sweep.run()
         await plans.resume()
+        if state.holder:
+            _begin(opened, "leases", leases.run)
 
     async def ready() -> None:
         await state.open_plans()
@@ -160,7 +166,23 @@ async def assemble(
 
 def databases(config: ExecutorConfig) -> Sequence[Located]:
     """Where its tables are."""
-    return [Located(config.database_url, METADATA)]
+    return [Located(config.database_url, METADATA, _secret(config))]
+
+
+def _begin(opened: AsyncExitStack, name: str, run: Callable[[], Coroutine[object, object, None]]) -> None:
+    background = Background(name, run)
+    background.start()
+    opened.push_async_callback(background.close)
+
+
+async def _replica(config: ExecutorConfig, clock: Clock) -> Replica:
+    name = await asyncio.to_thread(installation_id, config.home / "executor")
+    return Replica(name, config.lease_s, clock, _secret(config))
+
+
+def _secret(config: ExecutorConfig) -> Secret | None:
+    secret = config.database_secret
+    return None if secret is None else Secret("THEORY_EXECUTOR_DATABASE_SECRET", secret.get_secret_value())
 
 
 async def _peers(config: ExecutorConfig, opening: AsyncExitStack) -> Peers:

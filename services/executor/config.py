@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from services.settings import ServiceSettings, Url, address, beside
 
@@ -17,7 +17,15 @@ class ExecutorConfig(ServiceSettings):
     """Where it listens."""
 
     database_url: Url = beside("executor.db")
-    """Where plans, executions and the memo index are kept."""
+    """Where plans, executions and the memo index are kept: `sqlite:///path`, `memory:`, or
+    `postgresql://user@host/database`, which several executors may share."""
+
+    database_secret: SecretStr | None = None
+    """The password of that database."""
+
+    lease_s: float = Field(15, ge=1, le=3600)
+    """How long, in seconds, an executor that shares its database holds a plan after it was last heard of: until then no
+    other one takes it."""
 
     registry_url: Url = address("registry")
     artifacts_url: Url = address("artifacts")

@@ -66,13 +66,22 @@ class Attempts:
     async def take_up(self, plan: PlanRecord, records: Iterable[ExecutionRecord]) -> None:
         """Before anything else begins: keep their places for attempts that an earlier process began."""
         for record in records:
-            if record.attempt is not None:
+            if record.attempt is not None and self._is_here(record.attempt):
                 key = _shared_key(plan, record, record.attempt.memo_key, record.attempt.components)
                 await self._seats.take_up(record, key)
 
     async def let_go(self, plan_id: PlanId) -> None:
         """Nobody carries the plan out any more: give back what is kept for it."""
         await self._seats.let_go(plan_id)
+
+    @property
+    def begun(self) -> frozenset[PlanId]:
+        """The plans of which attempts left something here that is not removed yet."""
+        return self._runs.begun
+
+    async def abandon_here(self, plan_id: PlanId) -> None:
+        """Another executor carries the plan out: nothing of it may be left here."""
+        await self._runs.abandon(plan_id)
 
     async def carry_out(
         self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, stop: Stop
@@ -127,9 +136,16 @@ class Attempts:
     ) -> ExecutionRecord:
         if record.attempt is None:
             return await self._begin(plan, snapshot, policy, record, stop)
+        if not self._is_here(record.attempt):
+            # What it did elsewhere is nobody's: the next claim closes it, or returns what was settled meanwhile.
+            failure = Failure("ATTEMPT_LOST", "the executor that carried it out is gone", {})
+            return await self._endings.next_attempt(record, failure)
         key = _shared_key(plan, record, record.attempt.memo_key, record.attempt.components)
         async with self._seats.flight(record, key):
             return await self._attempt(plan, snapshot, policy, record, record.attempt, stop)
+
+    def _is_here(self, attempt: AttemptRecord) -> bool:
+        return attempt.holder == self._state.holder
 
     async def _begin(
         self,
@@ -199,6 +215,7 @@ class Attempts:
             components=resolved.components,
             reserve_receipt=claimed.reserve_receipt.preimage if claimed.reserve_receipt else None,
             start_time=now,
+            holder=self._state.holder,
         )
         began = replace(
             record,

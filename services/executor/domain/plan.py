@@ -75,16 +75,27 @@ class Plans:
         self._reach = reach
         self._resumed = False
         self._running: dict[PlanId, asyncio.Task[None]] = {}
+        self._held: set[PlanId] = set()
 
     async def resume(self) -> None:
         """Take up every plan that is recorded and has not ended."""
         for plan in await self._state.open_plans():
-            if not plan.state.terminal:
-                await self._attempts.take_up(plan, await self._executions(plan))
+            await self._take_up(plan)
         self._resumed = True
         # Again: what came meanwhile was told to wait.
         for plan in await self._state.open_plans():
             self.begin(plan)
+
+    async def take_free(self) -> None:
+        """Carry on what nobody holds, or what is held here and was let go."""
+        for plan in await self._state.open_plans():
+            if plan.plan_id not in self._running:
+                await self._take_up(plan)
+                self.begin(plan)
+
+    async def _take_up(self, plan: PlanRecord) -> None:
+        if not plan.state.terminal and await self._state.take_plan(plan.plan_id):
+            await self._attempts.take_up(plan, await self._executions(plan))
 
     def begin(self, plan: PlanRecord) -> None:
         """Carry `plan`, which is recorded, on in the background; nothing happens where that is under way.
@@ -97,6 +108,19 @@ class Plans:
             self._running[plan.plan_id] = task
             task.add_done_callback(lambda _: self._running.pop(plan.plan_id, None))
 
+    async def drop(self, plan_ids: Iterable[PlanId]) -> None:
+        """Leave plans to another executor, and nothing of theirs here."""
+        for plan_id in plan_ids:
+            if task := self._running.get(plan_id):
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            await self._attempts.abandon_here(plan_id)
+
+    @property
+    def carried(self) -> frozenset[PlanId]:
+        """The plans that were taken and are carried on now, and those of which something is left here."""
+        return frozenset(self._held) | self._attempts.begun
+
     async def close(self) -> None:
         """Let go of all plans; the next process takes them up where they stand."""
         tasks = list(self._running.values())
@@ -107,6 +131,9 @@ class Plans:
     async def _carry(self, plan: PlanRecord) -> None:
         plan_id = plan.plan_id
         try:
+            if not await patiently(self._clock, lambda: self._state.take_plan(plan_id)):
+                return  # another executor carries it on
+            self._held.add(plan_id)
             try:
                 # As it stands now: whoever asked may have read it a while ago.
                 plan = await patiently(self._clock, lambda: self._state.plan(plan_id))
@@ -117,6 +144,8 @@ class Plans:
             await self._end_scratch(plan)
         except Exception:  # noqa: BLE001 - nobody waits for this task; the next start takes the plan up again
             _log.exception("plan.left", extra={"theory_fields": {"plan_id": plan_id.text}})
+        finally:
+            self._held.discard(plan_id)
 
     async def _carry_to_its_end(self, plan: PlanRecord) -> PlanRecord:
         try:

@@ -29,6 +29,7 @@ from theory.core.clock import Clock
 from theory.core.context import ExpandedContext, ProcessorResult
 from theory.core.errors import Conflict, Corrupt, TheoryError
 from theory.core.execution import Failure
+from theory.core.ids import PlanId
 from theory.core.receipt import AttemptOutcome, Receipt
 from theory.core.spec import RegistrySnapshot
 
@@ -98,6 +99,8 @@ class Runs:
         self._clock = clock
         self._limits = limits
         self._reach = reach
+        self._begun: dict[PlanId, dict[str, str]] = {}
+        """What attempts of each plan left here, or will: runtimes by the names of places."""
 
     async def run(
         self,
@@ -113,6 +116,7 @@ class Runs:
         """
         result: ProcessorResult | None = None
         collected: Collected | None = None
+        self._begun.setdefault(plan.plan_id, {})[place_name(record)] = record.runtime
         try:
             place, context = await self._place(plan, snapshot, record, attempt)
             self._reach("placed")
@@ -167,7 +171,22 @@ class Runs:
     async def clean_up(self, record: ExecutionRecord) -> None:
         """Remove what the attempt left, now or as soon as it can be removed."""
         if record.attempt is not None:
-            await self._leftovers.remove(place_name(record), record.runtime)
+            name = place_name(record)
+            await self._leftovers.remove(name, record.runtime)
+            begun = self._begun.get(record.plan_id, {})
+            begun.pop(name, None)
+            if not begun:
+                self._begun.pop(record.plan_id, None)
+
+    @property
+    def begun(self) -> frozenset[PlanId]:
+        """The plans of which attempts are under way here, or left something that is not removed yet."""
+        return frozenset(self._begun)
+
+    async def abandon(self, plan_id: PlanId) -> None:
+        """Remove what attempts of a plan left here: another executor carries it out, and nobody takes them up."""
+        for name, kind in self._begun.pop(plan_id, {}).items():
+            await self._leftovers.remove(name, kind)
 
     async def _place(
         self, plan: PlanRecord, snapshot: RegistrySnapshot, record: ExecutionRecord, attempt: AttemptRecord

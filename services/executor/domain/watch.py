@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord
 from theory.core.clock import Clock, until_set
+from theory.core.errors import Conflict
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.jcs import JSON
 from theory.core.refs import Ref
@@ -26,6 +27,24 @@ class WatchedState:
         self._inner = inner
         self._clock = clock
         self._watchers: dict[PlanId, set[asyncio.Event]] = {}
+        inner.listen(self._wake)
+
+    @property
+    def holder(self) -> str:
+        """As the port says."""
+        return self._inner.holder
+
+    async def take_plan(self, plan_id: PlanId) -> bool:
+        """As the port says."""
+        return await self._inner.take_plan(plan_id)
+
+    async def prolong_leases(self) -> frozenset[PlanId]:
+        """As the port says."""
+        return await self._inner.prolong_leases()
+
+    def listen(self, hear: Callable[[PlanId], None]) -> None:
+        """As the port says."""
+        self._inner.listen(hear)
 
     async def follow(
         self, plan_id: PlanId, *, after_seq: int
@@ -110,7 +129,7 @@ class WatchedState:
 
     async def save_plan(self, plan: PlanRecord) -> PlanRecord:
         """As the port says, and wakes."""
-        saved = await self._inner.save_plan(plan)
+        saved = await _while_held(self._inner.save_plan(plan))
         self._wake(plan.plan_id)
         return saved
 
@@ -118,7 +137,7 @@ class WatchedState:
         self, executions: Sequence[ExecutionRecord], memo: MemoEntry | None = None
     ) -> list[ExecutionRecord]:
         """As the port says, and wakes."""
-        saved = await self._inner.save_executions(executions, memo)
+        saved = await _while_held(self._inner.save_executions(executions, memo))
         if saved:
             self._wake(saved[0].plan_id)
         return saved
@@ -163,3 +182,16 @@ class WatchedState:
             self._watchers[plan_id].discard(woken)
             if not self._watchers[plan_id]:
                 del self._watchers[plan_id]
+
+
+async def _while_held(writing: Awaitable[T]) -> T:
+    """What was written; whoever writes for a plan that another executor has taken is cancelled there and then.
+
+    Nothing of ours may treat that as the end of an attempt: how it ends is not ours to say any more.
+    """
+    try:
+        return await writing
+    except Conflict as error:
+        if error.reason != "LEASE_LOST":
+            raise
+        raise asyncio.CancelledError(str(error)) from error

@@ -34,6 +34,8 @@ class AttemptRecord:
     """The preimage of the reservation; None where nothing was reserved."""
 
     start_time: datetime
+    holder: str = ""
+    """Whose machine it runs on, where executors share plans; empty where there is one."""
 
     @property
     def secret_names(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The port to the executor's own database: plans, executions and the memo index."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from services.executor.ports.record import ExecutionRecord, MemoEntry, PlanRecord
@@ -16,7 +16,27 @@ class ExecutorState(Protocol):
     `Unavailable` where the database is away.
 
     Each write to a plan, or to executions of it, moves the plan's `seq` on by one and stamps what it wrote with it.
+
+    Where other executors share the database, whoever carries a plan out holds its lease, by the clock of the database.
+    A write to a plan whose lease another one has is `Conflict` (`LEASE_LOST`): nothing of it is kept.
     """
+
+    @property
+    def holder(self) -> str:
+        """Whom leases name for this executor; empty where no other one shares the database, and nothing is leased."""
+        ...
+
+    async def take_plan(self, plan_id: PlanId) -> bool:
+        """Hold the plan from now on, unless another executor does; whether it is held."""
+        ...
+
+    async def prolong_leases(self) -> frozenset[PlanId]:
+        """Hold on to every plan that is held, for another lease; which those are."""
+        ...
+
+    def listen(self, hear: Callable[[PlanId], None]) -> None:
+        """From now on call `hear` with plans that other executors changed: a hint, which may be missing."""
+        ...
 
     async def add_plan(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
         """Record a plan with all its executions, or nothing.
@@ -39,7 +59,10 @@ class ExecutorState(Protocol):
         ...
 
     async def open_plans(self) -> list[PlanRecord]:
-        """The plans that are not terminal, and those whose scratch has not ended, the oldest first."""
+        """The plans that are not terminal, and those whose scratch has not ended, the oldest first.
+
+        Not those that another executor holds.
+        """
         ...
 
     async def execution(self, execution_id: ExecutionId) -> ExecutionRecord:

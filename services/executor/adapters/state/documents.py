@@ -191,6 +191,7 @@ def _attempt_document(attempt: AttemptRecord) -> dict[str, object]:
         "components": attempt.components,
         "reserve_receipt": receipt.decode() if receipt is not None else None,
         "start_time": rfc3339(attempt.start_time),
+        **({"holder": attempt.holder} if attempt.holder else {}),
     }
 
 
@@ -205,6 +206,7 @@ def _attempt(document: _Document) -> AttemptRecord:
         components=document["components"],
         reserve_receipt=receipt.encode() if receipt is not None else None,
         start_time=parse_rfc3339(document["start_time"]),
+        holder=document.get("holder", ""),
     )
 
 

@@ -1,11 +1,12 @@
 """The executor's state in SQL: one row per plan, per execution and per remembered result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ColumnElement,
     Connection,
@@ -17,14 +18,16 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    delete,
+    insert,
     select,
     update,
 )
-from sqlalchemy import insert as insert_into
-from sqlalchemy.dialects.sqlite import insert
 
 from services.drivers.sql import Database
+from services.drivers.sql.ports import Listener
 from services.drivers.sql.schema import Part, declare
+from services.drivers.sql.words import insert_new, note, now_us
 from services.executor.adapters.state.documents import (
     components_in,
     execution_from_json,
@@ -34,8 +37,9 @@ from services.executor.adapters.state.documents import (
     plan_from_json,
     plan_to_json,
 )
+from services.executor.adapters.state.replica import Replica
 from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord
-from theory.core.errors import AlreadyExists, NotFound
+from theory.core.errors import AlreadyExists, Conflict, NotFound
 from theory.core.execution import PlanState
 from theory.core.ids import ExecutionId, PlanId
 from theory.core.jcs import JSON
@@ -51,6 +55,8 @@ _PLAN = Table(
     Column("seq", Integer, nullable=False),
     Column("scratch_ended", Integer, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Column("holder", Text, nullable=False, server_default=""),
+    Column("lease_us", BigInteger, nullable=False, server_default="0"),
 )
 _EXECUTION = Table(
     "execution",
@@ -67,7 +73,7 @@ _EXECUTION = Table(
 _MEMO = Table(
     "memo",
     METADATA,
-    Column("position", Integer, primary_key=True),
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("memo_key", Text, nullable=False, unique=True),
     Column("processor_name", Text, nullable=False),
     Column("write_prefix", Text, nullable=False),
@@ -85,7 +91,7 @@ _CANCELLATION = Table(
 # Built once: on this path the statement's construction costs more than its execution.
 _NEXT_SEQ = (
     update(_PLAN)
-    .where(_PLAN.c.plan_id == bindparam("of_plan"))
+    .where(_PLAN.c.plan_id == bindparam("of_plan"), _PLAN.c.holder.in_(["", bindparam("by_holder")]))
     .values(seq=_PLAN.c.seq + bindparam("steps"))
     .returning(_PLAN.c.seq)
 )
@@ -104,18 +110,68 @@ _SET_PLAN = (
     )
 )
 _TERMINAL = [state.value for state in PlanState if state.terminal]
+_OPEN = _PLAN.c.state.not_in(_TERMINAL) | (_PLAN.c.scratch_ended == 0)
+_CANCEL = insert_new(_CANCELLATION)
+_FORGET = delete(_MEMO).where(_MEMO.c.memo_key == bindparam("of_key"))
+_REMEMBER = insert_new(_MEMO)
+_NOTE = "executor"
+"""What notes to other executors begin with."""
 
 
-async def open(url: str) -> ExecutorState:
-    """`sqlite:///path` or `memory:`. The ledger holds what must survive a power cut; this must survive a kill."""
-    return SqlState(await Database.open(url, METADATA, durable=False))
+async def open(url: str, replica: Replica) -> ExecutorState:
+    """`sqlite:///path`, `memory:` or `postgresql://...`.
+
+    The ledger holds what must survive a power cut; this must survive a kill.
+    """
+    return SqlState(await Database.open(url, METADATA, durable=False, secret=replica.secret), replica)
 
 
 class SqlState:
     """Each write of an execution is one transaction with the step of its plan's `seq`."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, replica: Replica) -> None:
         self._db = db
+        self._clock = replica.clock
+        self._lease_us = round(replica.lease_s * 1_000_000)
+        self._listener: Listener | None = None
+        self.holder = replica.name if db.replicated else ""
+
+    async def take_plan(self, plan_id: PlanId) -> bool:
+        """Hold the plan, unless another executor does."""
+        if not self.holder:
+            return True
+
+        def take(connection: Connection) -> bool:
+            now = now_us(connection, self._clock)
+            free = (_PLAN.c.holder == self.holder) | (_PLAN.c.lease_us < now)
+            held = {"holder": self.holder, "lease_us": now + self._lease_us}
+            taking = update(_PLAN).where(_PLAN.c.plan_id == plan_id.text, free).values(held)
+            return connection.execute(taking).rowcount == 1
+
+        return await self._db.write(take)
+
+    async def prolong_leases(self) -> frozenset[PlanId]:
+        """Hold on to every plan that is held."""
+
+        def prolong(connection: Connection) -> list[str]:
+            # One that ran out meanwhile, and that nobody took, is held still.
+            until = now_us(connection, self._clock) + self._lease_us
+            held = update(_PLAN).where(_PLAN.c.holder == self.holder, _OPEN).values(lease_us=until)
+            return list(connection.execute(held.returning(_PLAN.c.plan_id)).scalars())
+
+        return frozenset(map(PlanId, await self._db.write(prolong)))
+
+    def listen(self, hear: Callable[[PlanId], None]) -> None:
+        """From now on call `hear` with plans that other executors changed."""
+
+        def heard(note: str) -> None:
+            area, _, plan_id = note.partition(" ")
+            if area == _NOTE:
+                hear(PlanId(plan_id))
+
+        self._listener = self._db.listener(heard, self._clock)
+        if self._listener is not None:
+            self._listener.start()
 
     async def add_plan(self, plan: PlanRecord, executions: Sequence[ExecutionRecord]) -> PlanRecord:
         """Record all or nothing, once per `request_id`."""
@@ -127,7 +183,7 @@ class SqlState:
                     raise AlreadyExists("REQUEST_ID_TAKEN", message, request_id=plan.request_id)
                 return known
             connection.execute(
-                insert_into(_PLAN),
+                insert(_PLAN),
                 {
                     "plan_id": plan.plan_id.text,
                     "request_id": plan.request_id,
@@ -138,7 +194,7 @@ class SqlState:
                 },
             )
             connection.execute(
-                insert_into(_EXECUTION),
+                insert(_EXECUTION),
                 [
                     {
                         "execution_id": each.execution_id.text,
@@ -153,7 +209,8 @@ class SqlState:
             )
             return replace(plan, seq=1)
 
-        return await self._db.write(add)
+        # Two executors may be asked at once; and what is added is carried out by whoever was asked, if he lives.
+        return await self._db.write(add, locks=[f"request {plan.request_id}"])
 
     async def plan_of_request(self, request_id: str) -> PlanRecord | None:
         """The plan that was submitted with this id."""
@@ -173,13 +230,15 @@ class SqlState:
 
     async def open_plans(self) -> list[PlanRecord]:
         """What is to be carried on after a start, the oldest first."""
-        query = (
-            select(_PLAN)
-            .where(_PLAN.c.state.not_in(_TERMINAL) | (_PLAN.c.scratch_ended == 0))
-            .order_by(_PLAN.c.plan_id)
-        )
-        rows = await self._db.read(lambda connection: _rows(connection, query))
-        return [plan_from_json(row) for row in rows]
+
+        def look(connection: Connection) -> list[Mapping[str, Any]]:
+            query = select(_PLAN).where(_OPEN).order_by(_PLAN.c.plan_id)
+            if self.holder:
+                free = _PLAN.c.lease_us < now_us(connection, self._clock)
+                query = query.where((_PLAN.c.holder == self.holder) | free)
+            return _rows(connection, query)
+
+        return [plan_from_json(row) for row in await self._db.read(look)]
 
     async def execution(self, execution_id: ExecutionId) -> ExecutionRecord:
         """One execution; `NotFound` (`EXECUTION_UNKNOWN`)."""
@@ -219,7 +278,7 @@ class SqlState:
         """Replace the plan; it comes back with its new `seq`."""
 
         def save(connection: Connection) -> int:
-            seq = _advance(connection, plan.plan_id)
+            seq = self._advance(connection, plan.plan_id)
             connection.execute(
                 _SET_PLAN,
                 {
@@ -249,7 +308,7 @@ class SqlState:
         ]
 
         def save(connection: Connection) -> int:
-            seq = _advance(connection, executions[0].plan_id)
+            seq = self._advance(connection, executions[0].plan_id)
             connection.execute(_SET_EXECUTION, [row | {"new_seq": seq} for row in rows])
             if memo is not None:
                 _remember(connection, memo)
@@ -261,8 +320,7 @@ class SqlState:
     async def ask_to_cancel(self, plan_id: PlanId, execution_id: ExecutionId | None) -> None:
         """Take down that an execution is to end early, or its whole plan."""
         row = {"plan_id": plan_id.text, "execution_id": execution_id.text if execution_id is not None else ""}
-        statement = insert(_CANCELLATION).values(row).on_conflict_do_nothing()
-        await self._db.write(lambda connection: connection.execute(statement))
+        await self._db.write(lambda connection: connection.execute(_CANCEL, row).close())
 
     async def asked_to_cancel(self, plan_ids: Sequence[PlanId]) -> list[tuple[PlanId, ExecutionId | None]]:
         """What was taken down of these plans."""
@@ -303,28 +361,30 @@ class SqlState:
 
     async def close(self) -> None:
         """Give the database back."""
+        if self._listener is not None:
+            await self._listener.close()
         await self._db.close()
 
-
-def _advance(connection: Connection, plan_id: PlanId) -> int:
-    seq = connection.execute(_NEXT_SEQ, {"of_plan": plan_id.text, "steps": 1}).scalar_one_or_none()
-    if seq is None:
-        raise _unknown(plan_id)
-    return int(seq)
+    def _advance(self, connection: Connection, plan_id: PlanId) -> int:
+        step = {"of_plan": plan_id.text, "steps": 1, "by_holder": self.holder}
+        seq = connection.execute(_NEXT_SEQ, step).scalar_one_or_none()
+        if seq is None:
+            _plan(connection, plan_id)
+            raise Conflict("LEASE_LOST", "another executor carries the plan out", plan_id=plan_id.text)
+        note(connection, f"{_NOTE} {plan_id}")
+        return int(seq)
 
 
 def _remember(connection: Connection, memo: MemoEntry) -> None:
-    """Keep the latest result of a key: the nearest to find again is the newest."""
+    """Keep the latest result of a key: the nearest to find again is the newest. Where two remember one, one is kept."""
     row = {
         "memo_key": memo.memo_key,
         "processor_name": _unversioned(memo.processor),
         "write_prefix": memo.components["write_prefix"] or "",
         "document": memo_to_json(memo),
     }
-    statement = insert(_MEMO).values(row)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["memo_key"], set_={"document": statement.excluded.document})
-    )
+    connection.execute(_FORGET, {"of_key": memo.memo_key})
+    connection.execute(_REMEMBER, row)
 
 
 def _plan(connection: Connection, plan_id: PlanId) -> PlanRecord:

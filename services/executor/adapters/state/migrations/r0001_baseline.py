@@ -6,6 +6,8 @@ from alembic import op
 revision = "r0001"
 down_revision = None
 
+_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Make the tables; those that an earlier program made without migrations stay."""
@@ -31,7 +33,7 @@ def upgrade() -> None:
     op.create_index("execution_in_plan", "execution", ["plan_id", "ordinal"], unique=True, if_not_exists=True)
     op.create_table(
         "memo",
-        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("position", _NUMBER, nullable=False),
         sa.Column("memo_key", sa.Text(), nullable=False),
         sa.Column("processor_name", sa.Text(), nullable=False),
         sa.Column("write_prefix", sa.Text(), nullable=False),

@@ -9,7 +9,7 @@ from services.executor.adapters.state import open_state
 from services.executor.domain.cancel import Cancellations, Stop, Stopped
 from tests.documents import plan, policy, step
 from tests.embedded import Embedded, Ran, embedded
-from tests.records import EXECUTION, PLAN
+from tests.records import EXECUTION, PLAN, REPLICA
 from tests.scripted import Act, ScriptedRuntime, failing
 from theory.core.clock import FakeClock
 from theory.core.errors import NotFound, NotReady
@@ -143,7 +143,7 @@ async def test_a_request_outlives_the_executor(tmp_path: Path) -> None:
     runtime.scripts["a"] = Act(hold=asyncio.Event())
     async with embedded(tmp_path, runtime=runtime, memory=False) as theory:
         submitted = await _begun(theory, step("a"), step("b", "a"))
-    state = await open_state(f"sqlite:///{tmp_path}/executor.db")
+    state = await open_state(f"sqlite:///{tmp_path}/executor.db", REPLICA)
     await state.ask_to_cancel(submitted.plan_id, None)
     await state.close()
     async with embedded(tmp_path, runtime=runtime, memory=False) as theory:
@@ -156,7 +156,7 @@ async def test_a_request_outlives_the_executor(tmp_path: Path) -> None:
 
 
 async def test_what_another_replica_took_down_is_found() -> None:
-    state, clock = await open_state("memory:"), FakeClock()
+    state, clock = await open_state("memory:", REPLICA), FakeClock()
     await state.add_plan(PLAN, [EXECUTION])
     cancellations = Cancellations(state, clock)
     looking = asyncio.create_task(cancellations.run())

@@ -13,6 +13,7 @@ from services.executor.ports import ExecutionRecord, PlanRecord
 from tests.documents import asks, plan, policy, step, tool
 from tests.embedded import Embedded, embedded
 from tests.peers import peers_of
+from tests.records import REPLICA
 from tests.scripted import ScriptedRuntime
 from theory.core.cid import Cid
 from theory.core.clock import SystemClock
@@ -171,7 +172,7 @@ async def test_a_plan_that_makes_no_sense_names_the_place(theory: Embedded, docu
 async def test_a_plan_that_is_recorded_begins_though_its_client_went_away(theory: Embedded, tmp_path: Path) -> None:
     """I-94: what was recorded is carried out."""
     clock, begun = SystemClock(), asyncio.Event()
-    state = _HeldState(WatchedState(await open_state("memory:"), clock))
+    state = _HeldState(WatchedState(await open_state("memory:", REPLICA), clock))
     submissions = Submissions(
         state=state,  # type: ignore[arg-type]  # a wrapper of one method
         peers=peers_of(theory),

@@ -7,7 +7,7 @@ from services.executor.adapters.places import MemoryPlaces
 from services.executor.adapters.state import open_state
 from services.executor.domain.sweep import Sweep
 from services.executor.ports import ExecutorState, PlaceRequest, Runtime
-from tests.records import ENDED, EXECUTION, PLAN
+from tests.records import ENDED, EXECUTION, PLAN, REPLICA
 from tests.scripted import ScriptedRuntime
 from theory.core.errors import NotReady, Unavailable
 from theory.core.execution import PlanState
@@ -23,7 +23,7 @@ async def _places(*names: str) -> MemoryPlaces:
 
 async def _state(state: PlanState = PlanState.RUNNING, *, scratch_ended: bool = False) -> ExecutorState:
     """One plan: an attempt of its first execution is under way."""
-    opened = await open_state("memory:")
+    opened = await open_state("memory:", REPLICA)
     await opened.add_plan(replace(PLAN, state=state, scratch_ended=scratch_ended), [EXECUTION, ENDED])
     return opened
 
@@ -54,7 +54,7 @@ async def test_a_runtime_that_does_not_answer_is_left_for_the_next_start() -> No
 
 
 async def test_plans_of_many_executions_are_read_to_their_end() -> None:
-    state, runtime = await open_state("memory:"), ScriptedRuntime()
+    state, runtime = await open_state("memory:", REPLICA), ScriptedRuntime()
     records = [
         replace(EXECUTION, plan_id=PlanId("p-2"), execution_id=ExecutionId(f"p-2.probe.{n}"), ordinal=n, index=n)
         for n in range(1_001)

@@ -10,7 +10,7 @@ import pytest
 from services.executor.adapters.state import open_state
 from services.executor.domain.watch import LONGEST_WATCH_S, WatchedState
 from services.executor.ports import ExecutionRecord, ExecutorState, PlanRecord
-from tests.records import ENDED, EXECUTION, MEMO, PLAN
+from tests.records import ENDED, EXECUTION, MEMO, PLAN, REPLICA
 from theory.core.clock import FakeClock
 from theory.core.errors import NotFound
 from theory.core.execution import ExecutionState, PlanState
@@ -19,7 +19,7 @@ from theory.core.ids import ExecutionId, PlanId
 
 @pytest.fixture
 async def inner() -> AsyncIterator[ExecutorState]:
-    state = await open_state("memory:")
+    state = await open_state("memory:", REPLICA)
     await state.add_plan(PLAN, [EXECUTION, ENDED])
     yield state
     await state.close()
