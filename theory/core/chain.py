@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Self, cast
 
 from blake3 import blake3
 
@@ -22,6 +23,7 @@ _KIND = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+").fullmatch
 _MAX_KIND_CHARACTERS = 64
 _EVENT_ID = re.compile(r"[A-Za-z0-9._:/@-]{1,128}").fullmatch
 _TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII).fullmatch
+_MAX_CHAIN_CHARACTERS = 64
 _CHAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}|system\.[a-z][a-z0-9-]{0,39}").fullmatch
 
 
@@ -38,6 +40,24 @@ class NewEvent:
     kind: str
     ts: str
     body: Mapping[str, JSON]
+    text: bytes | None = field(default=None, init=False, compare=False, repr=False)
+    """The canonical text of `body` where it was read from that, so that nobody writes it again; never of a copy."""
+
+    @classmethod
+    def read(cls, event_id: str, kind: str, ts: str, body: bytes) -> Self:
+        """The event with the body that this text spells; `Invalid` (`EVENT_BODY_INVALID`) where it spells none."""
+        if (known := jcs.already_canonical(body, max_bytes=MAX_BODY_BYTES, floats=False, within=1)) is not None:
+            event = cls(event_id, kind, ts, known)
+            object.__setattr__(event, "text", body)
+            return event
+        try:
+            return cls(event_id, kind, ts, jcs.parse_object(body, max_bytes=_MAX_TEXT_BYTES))
+        except TheoryError as error:
+            raise body_refused(error) from error
+
+
+# What is not canonical yet may be longer than its canonical form.
+_MAX_TEXT_BYTES = 4 * MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +100,7 @@ def seal(new: NewEvent, plan_id: str, seq: int, prev_hash: str) -> Event:
     `Invalid`: `EVENT_KIND_INVALID`, `EVENT_ID_INVALID`, `TIME_INVALID`, `ID_INVALID`, and as `body_text`. `seq` and
     `prev_hash` are the ledger's own.
     """
-    _check(new, plan_id)
-    preimage = _preimage(new, plan_id, seq, prev_hash, body_text(new.body))
+    preimage = preimage_of(new, plan_id, seq, prev_hash)
     return Event(
         plan_id=plan_id,
         seq=seq,
@@ -93,6 +112,12 @@ def seal(new: NewEvent, plan_id: str, seq: int, prev_hash: str) -> Event:
         this_hash=event_hash_of(preimage),
         preimage=preimage,
     )
+
+
+def preimage_of(new: NewEvent, plan_id: str, seq: int, prev_hash: str) -> bytes:
+    """What `new` hashes in this place; errors as `seal`."""
+    _check(new, plan_id)
+    return _preimage(new, plan_id, seq, prev_hash, body_text(new.body) if new.text is None else new.text)
 
 
 def body_text(body: Mapping[str, JSON]) -> bytes:
@@ -211,16 +236,42 @@ def event_hash_of(preimage: bytes) -> str:
     return blake3(preimage, derive_key_context=EVENT_CONTEXT).hexdigest()
 
 
+def is_kind(text: str) -> bool:
+    """Whether it is written like `scratch.kv.changed`, in at most 64 characters."""
+    return len(text) <= _MAX_KIND_CHARACTERS and _is_kind(text)
+
+
+def is_event_id(text: str) -> bool:
+    """Whether it has 1 to 128 of A-Z a-z 0-9 . _ : / @ -."""
+    return _EVENT_ID(text) is not None
+
+
+def is_chain(text: str) -> bool:
+    """Whether it is a plan's id, or `system.<service>`."""
+    return len(text) <= _MAX_CHAIN_CHARACTERS and _is_chain(text)
+
+
+# Of kinds and chains there are few, and each event names one; what is too long to be either is not remembered.
+@lru_cache(maxsize=1024)
+def _is_kind(text: str) -> bool:
+    return _KIND(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_chain(text: str) -> bool:
+    return _CHAIN(text) is not None
+
+
 def _check(event: NewEvent | Event, plan_id: str) -> None:
-    if _KIND(event.kind) is None or len(event.kind) > _MAX_KIND_CHARACTERS:
+    if not is_kind(event.kind):
         message = f"a kind is lowercase words joined by dots, at most {_MAX_KIND_CHARACTERS} characters"
         raise Invalid("EVENT_KIND_INVALID", message, value=shown(event.kind))
-    if _EVENT_ID(event.event_id) is None:
+    if not is_event_id(event.event_id):
         message = "an event id has 1 to 128 characters of A-Z, a-z, 0-9 and . _ : / @ -"
         raise Invalid("EVENT_ID_INVALID", message, value=shown(event.event_id))
     if _TS(event.ts) is None:
         raise Invalid("TIME_INVALID", "an event's time is written 2026-01-02T03:04:05.000006Z", value=shown(event.ts))
-    if _CHAIN(plan_id) is None:
+    if not is_chain(plan_id):
         raise Invalid(
             "ID_INVALID", "a chain has the id of a plan, or is system.<service>", field="plan_id", value=shown(plan_id)
         )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from services.ledger.ports import Attempt, Changes, Execution, LedgerTransaction, Payload, StoredEvent, StoredReceipt
-from theory.core.chain import GENESIS, NewEvent, seal
+from theory.core.chain import GENESIS, NewEvent, event_hash_of, preimage_of
 from theory.core.errors import TheoryError
 from theory.core.ledger import Budget, ChainHead
 from theory.core.tiles import TileKey, edge, grown, leaf_of
@@ -141,21 +141,13 @@ class Books:
     def record(self, plan_id: str, new: NewEvent) -> StoredEvent:
         """Seal `new` behind the head of its chain."""
         head = self._heads[plan_id]
-        event = seal(new, plan_id, head.seq + 1, head.this_hash)
-        stored = StoredEvent(
-            plan_id,
-            event.seq,
-            new.event_id,
-            new.kind,
-            new.ts,
-            event.prev_hash,
-            event.this_hash,
-            event.preimage,
-            self._next_leaf(),
-        )
-        self._log_size = stored.log_index + 1
+        seq = head.seq + 1
+        preimage = preimage_of(new, plan_id, seq, head.this_hash)
+        this_hash, leaf = event_hash_of(preimage), self._next_leaf()
+        stored = StoredEvent(plan_id, seq, new.event_id, new.kind, new.ts, head.this_hash, this_hash, preimage, leaf)
+        self._log_size = leaf + 1
         self._put(self._events, (plan_id, new.event_id), stored)
-        self._put(self._heads, plan_id, ChainHead(plan_id, event.seq, event.this_hash))
+        self._put(self._heads, plan_id, ChainHead(plan_id, seq, this_hash))
         return stored
 
     def drop(self, payloads: Sequence[Payload]) -> None:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from services.ledger.domain.books import Books
 from services.ledger.ports import EventFilter, LedgerStore, LedgerTransaction, StoredEvent
-from theory.core.chain import NewEvent, seal, system_chain
+from theory.core.chain import NewEvent, event_hash_of, is_event_id, is_kind, preimage_of, system_chain
 from theory.core.clock import Clock
 from theory.core.errors import AlreadyExists, Conflict, Denied, Invalid, TheoryError, shown
 from theory.core.ledger import Appended, ChainHead, PlanEvent
@@ -30,8 +30,6 @@ KINDS_OF_SETTLEMENT: Kinds = (*KINDS_BY_ROLE["executor"], "artifact.")
 """The same, of events that come with a claim or a settlement: the outputs' `artifact.written` among them."""
 _OWN_KINDS = frozenset({"execution.claimed", "execution.settled", "execution.lost"})
 
-_EVENT_ID = re.compile(r"[A-Za-z0-9._:/@-]{1,128}").fullmatch
-_KIND = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)+").fullmatch
 _CHOICE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*\.(?:[a-z][a-z0-9_]*|\*)").fullmatch
 _MAX_KIND_CHARACTERS = 64
 _MAX_KINDS = 64
@@ -107,10 +105,10 @@ def record_given(books: Books, plan_id: str, events: Sequence[NewEvent]) -> None
 
 def check_event(event: NewEvent, kinds: Kinds, *, role: str) -> None:
     """Refuse a malformed id or kind, and a kind that is none of `kinds`; the chain itself checks the rest."""
-    if _EVENT_ID(event.event_id) is None or event.event_id.startswith(OWN_IDS):
+    if not is_event_id(event.event_id) or event.event_id.startswith(OWN_IDS):
         sentence = f"an event id has 1 to 128 of A-Z a-z 0-9 . _ : / @ - and does not begin with {OWN_IDS}"
         raise Invalid("EVENT_ID_INVALID", sentence, value=shown(event.event_id))
-    if _KIND(event.kind) is None or len(event.kind) > _MAX_KIND_CHARACTERS:
+    if not is_kind(event.kind):
         raise Invalid("EVENT_KIND_INVALID", "a kind is written like scratch.kv.changed", value=shown(event.kind))
     if not event.kind.startswith(kinds) or event.kind in _OWN_KINDS:
         raise Denied("EVENT_KIND_DENIED", f"{role} does not emit {event.kind}", kind=event.kind, role=role)
@@ -140,7 +138,7 @@ def _known(books: Books, plan_id: str, event: NewEvent) -> StoredEvent | None:
     if known is None:
         return None
     # Sealed in the same place, the same content has the same hash.
-    if seal(event, plan_id, known.seq, known.prev_hash).this_hash != known.this_hash:
+    if event_hash_of(preimage_of(event, plan_id, known.seq, known.prev_hash)) != known.this_hash:
         message = f"the event id stands at {known.seq} with another content"
         raise AlreadyExists("EVENT_ID_TAKEN", message, event_id=event.event_id)
     return known

@@ -154,6 +154,56 @@ def test_a_body_may_be_any_mapping() -> None:
     assert seal(_new(body=_Body()), "p-1", 1, GENESIS).preimage.startswith(b'{"body":{"a":1},')
 
 
+@pytest.mark.parametrize("text", [b"{}", b'{"a":1,"b":[true,null,"\xc3\xa9"]}', b'{"a":{"b":-5}}'])
+def test_a_body_in_canonical_text_is_hashed_as_it_was_read(text: bytes) -> None:
+    event = NewEvent.read("e-1", "plan.submitted", TS, text)
+    assert event.text == text
+    written = NewEvent("e-1", "plan.submitted", TS, json.loads(text))
+    assert event == written
+    assert seal(event, "p-1", 1, GENESIS) == seal(written, "p-1", 1, GENESIS)
+
+
+@pytest.mark.parametrize("text", [b'{"b":1,"a":2}', b'{"a": 1}', b'{"a":"\\u00e9"}', '{"é":1}'.encode()])
+def test_a_body_in_other_text_is_written_again(text: bytes) -> None:
+    event = NewEvent.read("e-1", "plan.submitted", TS, text)
+    assert event.text is None
+    assert chain.preimage_of(event, "p-1", 1, GENESIS).startswith(b'{"body":' + jcs.canonical(json.loads(text)))
+
+
+def test_a_copy_with_another_body_is_not_hashed_with_the_text_of_the_first() -> None:
+    event = dataclasses.replace(NewEvent.read("e-1", "plan.submitted", TS, b'{"a":1}'), body={"a": 2})
+    assert chain.preimage_of(event, "p-1", 1, GENESIS).startswith(b'{"body":{"a":2},')
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "rule"),
+    [
+        (b'{"a":1', "line 1 column 7", "syntax"),
+        (b'{"a":1,"a":1}', "$..a", "duplicate_key"),
+        (b"[]", "$", "object"),
+        (b'{"a":9007199254740993}', "9007199254740993", "safe_integer"),
+        (b'{"a":"' + b"x" * 4 * chain.MAX_BODY_BYTES + b'"}', "$", "size"),
+    ],
+)
+def test_a_text_that_is_no_body_is_refused_by_its_rule(text: bytes, at: str, rule: str) -> None:
+    with refused(Invalid, "EVENT_BODY_INVALID", field="body", at=at, rule=rule):
+        NewEvent.read("e-1", "plan.submitted", TS, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (b'{"a":0.5}', "float"),
+        (b'{"a":' * jcs.MAX_DEPTH + b"1" + b"}" * jcs.MAX_DEPTH, "depth"),
+        (b'{"a":"' + b"x" * chain.MAX_BODY_BYTES + b'"}', "size"),
+    ],
+)
+def test_a_text_that_is_json_and_no_body_of_an_event_is_refused_when_it_is_sealed(text: bytes, rule: str) -> None:
+    event = NewEvent.read("e-1", "plan.submitted", TS, text)
+    with refused(Invalid, "EVENT_BODY_INVALID", rule=rule):
+        seal(event, "p-1", 1, GENESIS)
+
+
 class _Body(Mapping[str, JSON]):
     def __getitem__(self, key: str) -> JSON:
         return {"a": 1}[key]
