@@ -31,7 +31,7 @@ _SENTENCE_BY_WORD: Mapping[str, str] = {
     "LOG": "it is not the leaf of the ledger's tree that it is said to be",
     "UNSEEN": "no chain has an event that was signed as this leaf",
     "PROOF_INVALID": "the ledger's tree does not lead to the root that it signed",
-    "POSTINGS": "what it posts to the accounts is not what it says, or leads below zero",
+    "POSTINGS": "what it posts to the accounts is not what it says, or leads below zero, or to no account",
     "PRUNED": "it lost what it said and no record stands for it, or it is a record of others than those that did",
     "BUDGET": "the account is not what the events add up to",
     "UNBOUND": "nothing is at the path",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from theory.core.chain import FIRST_SEQ, GENESIS, Event, verify_chain
 from theory.core.errors import TheoryError
 from theory.core.ledger import Budget, ChainHead
-from theory.core.postings import Postings, moved
+from theory.core.postings import Postings, balances, moved
 from theory.core.pruning import Pruned
 from theory.core.receipt import Receipt, receipt_id_of
 from theory.core.tiles import leaf_of
@@ -48,10 +48,11 @@ class Audit:
     receipts: `RECEIPT_HASH` (the bytes have another name), `RECEIPT_TEXT` (they are no receipt), `RECEIPT_FIELDS` (what
     stands beside them says something else), `RECEIPT_POSITION` (the event there is not the first that carries it),
     `RECEIPT_MISSING` (an event carries the name of one that is not there), `RECEIPT_UNRECORDED` (no event carries its
-    name). `POSTINGS`: what an event posts to the accounts is not what it says, or leads below zero. `BUDGET`: the
-    account is not what the events add up to. `PRUNED`: an event has lost what it said, and no record of a pruning
-    stands for it, or a record stands for others. `LOG`: the event is not the leaf of the log's tree that it is said to
-    be.
+    name). `POSTINGS`: what an event posts to the accounts is not what it says, or leads below zero (what is available
+    too, so a plan that was overdrawn at any time is named where it was), or moves money before there is an account, or
+    opens a second one. `BUDGET`: the account is not what the events add up to. `PRUNED`: an event has lost what it
+    said, and no record of a pruning stands for it, or a record stands for others. `LOG`: the event is not the leaf of
+    the log's tree that it is said to be.
 
     By itself it finds no consistent rewrite of everything from some event on, by someone who could rewrite everything;
     for that the leaves of a tree are needed whose root was signed: see `compare_leaves`.
@@ -103,13 +104,20 @@ class Audit:
         # Chains from before there were any state none: they follow from the rest.
         if stated is not None and (postings is None or stated != postings.to_document()):
             self._chain_faults.append(Fault(self._plan_id, "POSTINGS", event.seq))
-        if event.kind == "budget.opened":
-            self._account = Budget(self._plan_id, 0)
-        if self._account is not None and postings is not None:
-            try:
-                self._account = moved(self._account, postings)
-            except TheoryError:
-                self._chain_faults.append(Fault(self._plan_id, "POSTINGS", event.seq))
+        if postings is None:
+            return
+        # Opened once, and before all else: nothing moves where there is no account, and none begins again.
+        if (event.kind == "budget.opened") is (self._account is not None):
+            self._chain_faults.append(Fault(self._plan_id, "POSTINGS", event.seq))
+            return
+        try:
+            after = moved(self._account or Budget(self._plan_id, 0), postings)
+        except TheoryError:
+            self._chain_faults.append(Fault(self._plan_id, "POSTINGS", event.seq))
+            return
+        if balances(after).available < 0:
+            self._chain_faults.append(Fault(self._plan_id, "POSTINGS", event.seq))
+        self._account = after
 
     def read_receipts(self, receipts: Iterable[KeptReceipt]) -> None:
         """Receipts of the plan, in any order, each once. All events must have been read."""

@@ -57,7 +57,10 @@ class Postings:
 
     @classmethod
     def of_event(cls, kind: str, body: Mapping[str, JSON]) -> Self | None:
-        """What an event of an account must post by its other fields; None where it moves nothing."""
+        """What an event of an account must post by its other fields; None where it moves nothing.
+
+        A field that states no amount, less than nothing for one, moves nothing.
+        """
         match kind:
             case "budget.opened":
                 return cls.opened(_amount(body, "cap_usd_micro"))
@@ -99,4 +102,5 @@ def balances(budget: Budget) -> Postings:
 
 def _amount(body: Mapping[str, JSON], field: str) -> int:
     amount = body.get(field)
-    return amount if isinstance(amount, int) else 0
+    # bool is an int to Python; and whoever reserved less than nothing would have more to spend.
+    return amount if type(amount) is int and amount > 0 else 0

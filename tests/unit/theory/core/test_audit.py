@@ -141,6 +141,100 @@ def test_an_account_that_the_events_do_not_add_up_to_is_named(budget: Budget | N
     assert faults(EVENTS, RECEIPTS, budget) == [Fault("p-1", "BUDGET")]
 
 
+def money(*movements: tuple[str, dict[str, JSON]]) -> list[Fault]:
+    """What an audit says of the events of an account alone."""
+    audit, events = Audit("p-1"), chain(*movements)
+    audit.read_events(events)
+    return audit.faults_of_chain(head_of(events))
+
+
+def opened(cap: int) -> tuple[str, dict[str, JSON]]:
+    return "budget.opened", {"cap_usd_micro": cap, "postings": {"granted": -cap, "available": cap}}
+
+
+def held(amount: int, **postings: JSON) -> tuple[str, dict[str, JSON]]:
+    stated = postings or {"available": -amount, "reserved": amount}
+    return "budget.reserved", {"usd_micro": amount, "postings": stated}
+
+
+def settled(released: int, spent: int, debt: int = 0) -> tuple[str, dict[str, JSON]]:
+    amounts = {"available": released - spent, "reserved": -released, "cost": spent + debt, "owed": -debt}
+    postings: dict[str, JSON] = {name: amount for name, amount in amounts.items() if amount}
+    said: dict[str, JSON] = {
+        "reserved_usd_micro": released,
+        "spent_usd_micro": spent,
+        "debt_usd_micro": debt,
+        "postings": postings,
+    }
+    return "budget.settled", said
+
+
+def test_postings_that_are_what_the_events_say_are_no_fault() -> None:
+    paid: dict[str, JSON] = {"granted": -50, "available": 45, "owed": 5}
+    topped_up: tuple[str, dict[str, JSON]] = (
+        "budget.topped_up",
+        {"usd_micro": 50, "paid_debt_usd_micro": 5, "postings": paid},
+    )
+    assert money(opened(100), held(60), held(40), settled(40, 40), settled(60, 60, 5), topped_up, held(45)) == []
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"available": -40},
+        {"reserved": 40},
+        {"available": -41, "reserved": 41},
+        {"available": -40, "reserved": 40, "cost": 0},
+        {"available": -40, "reserved": 40, "mine": 0},
+        {"available": -40, "cost": 40},
+        {"available": "-40", "reserved": "40"},
+        {"available": 40, "reserved": -40},
+    ],
+)
+def test_postings_that_are_not_what_the_event_says_are_named(stated: dict[str, JSON]) -> None:
+    assert money(opened(100), held(40, **stated), ("plan.noted", {})) == [Fault("p-1", "POSTINGS", 2)]
+
+
+@pytest.mark.parametrize("stated", [{}, [], "", 0, True])
+def test_postings_that_are_none_are_named(stated: JSON) -> None:
+    assert money(opened(100), ("budget.reserved", {"usd_micro": 40, "postings": stated})) == [
+        Fault("p-1", "POSTINGS", 2)
+    ]
+
+
+def test_an_event_that_moves_nothing_states_no_postings() -> None:
+    postings: dict[str, JSON] = {"owed": -3, "cost": 3}
+    assert money(opened(100), ("budget.overrun", {"usd_micro": 3, "postings": postings})) == [
+        Fault("p-1", "POSTINGS", 2)
+    ]
+
+
+@pytest.mark.parametrize("amount", [-40, True, "40", None])
+def test_what_is_no_amount_moves_nothing(amount: JSON) -> None:
+    said: dict[str, JSON] = {"usd_micro": amount, "postings": {"available": 40, "reserved": -40}}
+    assert money(opened(100), held(50), ("budget.reserved", said)) == [Fault("p-1", "POSTINGS", 3)]
+
+
+def test_an_account_that_was_overdrawn_is_named_where_it_was() -> None:
+    """Also where it is in balance at the end."""
+    assert money(opened(100), held(60), held(41), settled(41, 0), held(40)) == [Fault("p-1", "POSTINGS", 3)]
+
+
+@pytest.mark.parametrize("taken", [settled(61, 0), settled(0, 41)])
+def test_what_is_taken_and_not_there_is_named(taken: tuple[str, dict[str, JSON]]) -> None:
+    assert money(opened(100), held(60), taken) == [Fault("p-1", "POSTINGS", 3)]
+
+
+def test_an_account_is_opened_once_and_first() -> None:
+    assert money(held(1), opened(100)) == [Fault("p-1", "POSTINGS", 1)]
+    assert money(opened(100), held(40), opened(100)) == [Fault("p-1", "POSTINGS", 3)]
+
+
+def test_amounts_of_before_there_were_postings_are_followed() -> None:
+    assert money(opened(100), ("budget.reserved", {"usd_micro": 100})) == []
+    assert money(opened(100), ("budget.reserved", {"usd_micro": 101})) == [Fault("p-1", "POSTINGS", 2)]
+
+
 def test_receipts_can_be_read_again() -> None:
     audit = Audit("p-1")
     audit.read_events(EVENTS)
