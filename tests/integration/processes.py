@@ -109,6 +109,18 @@ class Processes:
 
 
 async def _serving(url: str) -> None:
+    while True:
+        try:
+            await _told(url)
+        except grpc.aio.AioRpcError as error:
+            # A connection that one who was killed had taken, and never answered.
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+        else:
+            return
+
+
+async def _told(url: str) -> None:
     async with grpc.aio.insecure_channel(url, options=_EAGER) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watching = stub.Watch(health_pb2.HealthCheckRequest(service="ready"), wait_for_ready=True)

@@ -19,7 +19,8 @@ def main() -> int:
 
     # A server's level is no setting: nobody but this test has such a log.
     setattr(launch, "configure_logging", configured)  # noqa: B010 - a name that the module does not export
-    served: int = importlib.import_module(f"{sys.argv[1]}.__main__").main()
+    module = sys.argv.pop()  # the rest is the module's own
+    served: int = importlib.import_module(f"{module}.__main__").main()
     return served
 
 
