@@ -11,7 +11,7 @@ from services.executor.adapters.places import MemoryPlaces
 from services.executor.adapters.runtimes import RuntimeSettings
 from services.executor.adapters.runtimes.naming import attempt_name, place_of
 from theory.core import jcs
-from theory.core.adapters import ImageIdentity
+from theory.core.adapters import MAX_PAGE_BYTES, ImageIdentity, LogPage, LogPiece
 from theory.core.clock import Clock, SystemClock
 from theory.core.context import ExpandedContext, ProcessorResult
 from theory.core.errors import NotReady, TheoryError
@@ -84,6 +84,7 @@ class ScriptedRuntime:
         """Why no engine answers; None where one does."""
         self.image_fault: TheoryError | None = None
         self.release_fault: Exception | None = None
+        self.logs_fault: TheoryError | None = None
         self.invoked: list[str] = []
         """The attempts that were started, in order, each once: `transition-a0`, or `transition.index-a0`."""
         self.contexts: dict[str, ExpandedContext] = {}
@@ -93,6 +94,10 @@ class ScriptedRuntime:
         self.released: list[str] = []
         self.kept: list[frozenset[str]] = []
         """What each sweep was told to leave alone."""
+        self.printed: dict[str, list[LogPiece]] = {}
+        """What attempts have printed so far, by `transition-a0`."""
+        self.looked: list[str] = []
+        """Whose log was asked for, each as often as it was."""
         self.images_resolved = 0
         self.most_at_once = 0
         self.stays = False
@@ -110,7 +115,7 @@ class ScriptedRuntime:
 
     def forget(self) -> None:
         """As if it were new; nothing may be under way."""
-        self.down = self.image_fault = self.release_fault = None
+        self.down = self.image_fault = self.release_fault = self.logs_fault = None
         self.images_resolved = self.most_at_once = 0
         for each in (
             self.scripts,
@@ -120,6 +125,8 @@ class ScriptedRuntime:
             self.released,
             self.kept,
             self._running,
+            self.printed,
+            self.looked,
         ):
             each.clear()
 
@@ -127,6 +134,16 @@ class ScriptedRuntime:
         """Return once that many attempts are under way."""
         async with self._moved:
             await self._moved.wait_for(lambda: self.running >= count)
+
+    async def until_looked(self, name: str) -> None:
+        """Return once somebody has asked for the log of `transition-a0`."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: name in self.looked)
+
+    async def until_released(self) -> None:
+        """Return once an attempt was to be removed."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: bool(self.released))
 
     @property
     def running(self) -> int:
@@ -173,6 +190,22 @@ class ScriptedRuntime:
         self.cancelled.append(name.removeprefix(f"{context.plan_id}."))
         self._stopped.setdefault(name, asyncio.Event()).set()
 
+    async def logs(self, name: str, *, after: str = "", max_bytes: int = MAX_PAGE_BYTES) -> LogPage | None:
+        if self.logs_fault is not None:
+            raise self.logs_fault
+        self.looked.append(name.rpartition(".")[2])
+        async with self._moved:
+            self._moved.notify_all()
+        printed = self.printed.get(name.rpartition(".")[2])
+        if printed is None or name in self.released:
+            return None
+        told = int(after or 0)
+        found = printed[told : told + 1]
+        pieces = tuple(replace(each, position=f"{told + at}") for at, each in enumerate(found, start=1))
+        task = self._running.get(name)
+        ended = told + len(found) == len(printed) and task is not None and task.done()
+        return LogPage(pieces, ended)
+
     async def reap(self, keep: frozenset[str]) -> tuple[str, ...]:
         self.kept.append(keep)
         stray = tuple(sorted(self._running.keys() - keep))
@@ -184,6 +217,8 @@ class ScriptedRuntime:
         if self.release_fault is not None:
             raise self.release_fault
         self.released.append(name)
+        async with self._moved:
+            self._moved.notify_all()
 
     async def probe(self) -> Mapping[str, JSON]:
         if self.down is not None:

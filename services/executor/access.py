@@ -16,6 +16,7 @@ ACCESS: Mapping[str, Scope] = {
     f"{_SERVICE}/CancelExecution": ANYONE,
     f"{_SERVICE}/GetExecution": ANYONE,
     f"{_SERVICE}/WatchExecution": ANYONE,
+    f"{_SERVICE}/StreamLogs": ANYONE,
     f"{_SERVICE}/ReplayExecution": ANYONE,
     f"{_SERVICE}/LookUpMemo": ANYONE,
     f"{_SERVICE}/ListExecutions": ANYONE,

@@ -23,6 +23,7 @@ from services.executor.domain.cancel import Cancellations
 from services.executor.domain.ending import Endings
 from services.executor.domain.leases import Leases
 from services.executor.domain.leftovers import Leftovers
+from services.executor.domain.logs import Logs
 from services.executor.domain.lookup import MemoIndex
 from services.executor.domain.plan import Plans
 from services.executor.domain.replay import Replays
@@ -137,6 +138,7 @@ async def assemble(
             clock=clock,
             ids=ids,
         ),
+        logs=Logs(state=state, leftovers=leftovers, runtime=resolver.runtime, clock=clock),
         memo=MemoIndex(state=state, ledger=peers.ledger, world=peers.world),
         runtimes=served,
         default_runtime=config.default_runtime,

@@ -5,11 +5,13 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.executor.domain.logs import LogPart
 from services.executor.ports import ExecutionRecord, PlanRecord, Remembered
 from theory.api.artifacts.v1 import artifacts_pb2
 from theory.api.executor.v1 import execution_pb2, executor_pb2, plan_pb2
 from theory.api.ledger.v1 import receipt_pb2
 from theory.core import jcs
+from theory.core.adapters import LogSource
 from theory.core.artifact import Output
 from theory.core.errors import Exhausted, Invalid, TheoryError
 from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
@@ -40,6 +42,11 @@ _EXECUTION_STATE: Mapping[ExecutionState, execution_pb2.Execution.State.ValueTyp
 }
 _OUTCOME: Mapping[AttemptOutcome, receipt_pb2.AttemptOutcome.ValueType] = {
     outcome: receipt_pb2.AttemptOutcome.Value(f"ATTEMPT_OUTCOME_{outcome.name}") for outcome in AttemptOutcome
+}
+_LOG_SOURCE: Mapping[LogSource, executor_pb2.StreamLogsResponse.Source.ValueType] = {
+    LogSource.STDOUT: executor_pb2.StreamLogsResponse.SOURCE_STDOUT,
+    LogSource.STDERR: executor_pb2.StreamLogsResponse.SOURCE_STDERR,
+    LogSource.BOTH: executor_pb2.StreamLogsResponse.SOURCE_BOTH,
 }
 _NO_OUTCOME = receipt_pb2.AttemptOutcome.ATTEMPT_OUTCOME_UNSPECIFIED
 
@@ -126,6 +133,20 @@ def changes_to_proto(plan: PlanRecord, changed: Iterable[ExecutionRecord]) -> It
         room -= size
     message.seq = plan.seq
     yield message
+
+
+def log_part_to_proto(part: LogPart) -> executor_pb2.StreamLogsResponse:
+    """Some of a log as clients see it."""
+    return executor_pb2.StreamLogsResponse(
+        position=part.position.text,
+        attempt_idx=part.position.attempt_idx,
+        source=_LOG_SOURCE[part.source]
+        if part.source is not None
+        else executor_pb2.StreamLogsResponse.SOURCE_UNSPECIFIED,
+        data=part.data,
+        gap=part.gap,
+        last=part.last,
+    )
 
 
 def remembered_to_proto(answers: Iterable[Remembered | TheoryError]) -> executor_pb2.LookUpMemoResponse:

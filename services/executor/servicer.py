@@ -1,6 +1,7 @@
 """The wire face of the executor: decode, call, encode."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import cast
 
 from services.executor.codec import (
@@ -8,11 +9,13 @@ from services.executor.codec import (
     changes_to_proto,
     execution_to_proto,
     executions_to_proto,
+    log_part_to_proto,
     plan_spec_from_proto,
     plan_to_proto,
     remembered_to_proto,
 )
 from services.executor.domain.cancel import Cancellations
+from services.executor.domain.logs import Logs
 from services.executor.domain.lookup import MemoIndex
 from services.executor.domain.replay import Replays
 from services.executor.domain.submit import Submissions
@@ -30,13 +33,14 @@ from theory.wire.pages import Page
 class ExecutorServicer(rpc.ExecutorServiceServicer):
     """Serves plans and executions."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the rules
         self,
         *,
         state: WatchedState,
         submissions: Submissions,
         cancellations: Cancellations,
         replays: Replays,
+        logs: Logs,
         memo: MemoIndex,
         runtimes: Mapping[str, Runtime],
         default_runtime: str,
@@ -46,6 +50,7 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         self._submissions = submissions
         self._cancellations = cancellations
         self._replays = replays
+        self._logs = logs
         self._memo = memo
         self._runtimes = runtimes
         self._default_runtime = default_runtime
@@ -106,6 +111,19 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         execution_id = ExecutionId.parse(request.execution_id)
         async for record in self._state.follow_execution(execution_id, after_seq=request.after_seq):
             yield pb.WatchExecutionResponse(seq=record.seq, execution=execution_to_proto(record))
+
+    async def StreamLogs(self, request: pb.StreamLogsRequest, context: Context) -> AsyncIterator[pb.StreamLogsResponse]:
+        """Stream what it prints."""
+        attempt_idx = request.attempt_idx if request.HasField("attempt_idx") else None
+        telling = self._logs.tell(
+            ExecutionId.parse(request.execution_id),
+            attempt_idx=attempt_idx,
+            position=request.position,
+            follow=request.follow,
+        )
+        async with aclosing(telling) as parts:
+            async for part in parts:
+                yield log_part_to_proto(part)
 
     async def ReplayExecution(self, request: pb.ReplayExecutionRequest, context: Context) -> pb.ReplayExecutionResponse:
         """Record a plan that carries it out again."""

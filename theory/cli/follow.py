@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
 from theory.cli.failures import FAILED, OK
+from theory.cli.logs import PlanLogs, plan_logs
 from theory.cli.output import Cell, Output
 from theory.cli.progress import Progress
 from theory.cli.session import Session
@@ -22,16 +23,27 @@ _SMALL_PLAN = 32
 
 
 async def follow(
-    session: Session, theory: Theory, plan: PlanView, *, records: bool = False, clock: Clock | None = None
+    session: Session,
+    theory: Theory,
+    plan: PlanView,
+    *,
+    records: bool = False,
+    logs: bool = False,
+    clock: Clock | None = None,
 ) -> Progress:
     """Watch `plan` to its end and show how it goes; with `records` and `--json` each change is a line.
+
+    With `logs` what its executions print is told between the lines, and there is no picture.
 
     Leaving early leaves the plan alone, and says so.
     """
     known = [each async for each in theory.executor.executions(plan.plan_id)]
     progress = Progress(plan, known, clock or SystemClock())
     try:
-        if session.output.live:
+        if logs:
+            async with plan_logs(theory, session.output) as told:
+                await _follow_lines(theory, progress, session.output, records=records, told=told)
+        elif session.output.live:
             await _follow_live(theory, progress, session.output)
         else:
             await _follow_lines(theory, progress, session.output, records=records)
@@ -85,7 +97,9 @@ async def _follow_live(theory: Theory, progress: Progress, output: Output) -> No
         shown.update()
 
 
-async def _follow_lines(theory: Theory, progress: Progress, output: Output, *, records: bool) -> None:
+async def _follow_lines(
+    theory: Theory, progress: Progress, output: Output, *, records: bool, told: PlanLogs | None = None
+) -> None:
     plan = progress.plan
     output.line(f"plan {plan.plan_id} ({plan.name}): {counted(plan.execution_count, 'execution')}")
 
@@ -95,6 +109,8 @@ async def _follow_lines(theory: Theory, progress: Progress, output: Output, *, r
     async for change in theory.executor.watch(plan.plan_id, on_break=away):
         for each in progress.apply(change):
             _tell_line(progress, each, output)
+        if told is not None:
+            told.see(change.executions)
         if records:
             output.record(_change_document(change))
         output.stdout.flush()

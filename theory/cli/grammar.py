@@ -85,6 +85,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch", action=argparse.BooleanOptionalAction, default=True, help="follow it to its end, or only submit it"
     )
+    parser.add_argument("--logs", action="store_true", help="print what its executions print, line by line")
     parser.add_argument(
         "--into", metavar="DIR", help="copy the outputs there if it succeeds; {plan} in it stands for the plan's id"
     )
@@ -259,6 +260,23 @@ vouches for it, verified against its name. 'theory plan explain PLAN' has one li
     parser.set_defaults(run="replay.explain")
 
 
+def _logs(parser: argparse.ArgumentParser) -> None:
+    parser.description = """\
+Prints what an execution printed, its standard error on standard error; with --follow also what it goes on to
+print, attempt after attempt, until it has ended. Secrets are blotted out. While an attempt runs the last
+megabytes are kept, of a settled one the end alone, in which the two outputs cannot be told apart any more.
+
+With --json each piece is a line."""
+    parser.add_argument("execution", metavar="EXECUTION", help=_EXECUTION)
+    parser.add_argument(
+        "transition", metavar="NAME", nargs="?", help="with PLAN before it: such as report, or render.3"
+    )
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until it has ended")
+    attempt = "of the N-th attempt alone, from 1 (default: the current one and all that follow)"
+    parser.add_argument("--attempt", type=whole_from(1), metavar="N", help=attempt)
+    parser.set_defaults(run="logs.logs")
+
+
 def _replay(parser: argparse.ArgumentParser) -> None:
     parser.description = """\
 Carries a settled execution out once more, from the snapshot, inputs, seed and write prefix that its receipt
@@ -393,6 +411,7 @@ GROUPS: Mapping[str, Mapping[str, Verb]] = {
         "run-processor": Verb("run one processor on local files", _run_processor),
         "plan": Verb("list plans; show one, its executions, and why each ran", _plan),
         "explain": Verb("say why one execution ran or did not have to, and what vouches for its result", _explain),
+        "logs": Verb("print what an execution prints, while it runs and afterwards", _logs),
         "replay": Verb("carry an execution out once more, and compare what comes out", _replay),
     },
     "results": {

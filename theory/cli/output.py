@@ -47,6 +47,13 @@ class Output:
         """One line beside the result, on standard error."""
         self._write(self.stderr, "".join(self.painted(cell, self.stderr) for cell in cells))
 
+    def text(self, text: str, *, aside: bool = False) -> None:
+        """Text of others as it comes, for people, its lines as they are; `aside` on standard error."""
+        if not self.as_json:
+            stream = self.stderr if aside else self.stdout
+            stream.write(text)
+            stream.flush()
+
     def table(self, rows: Iterable[Sequence[str | Cell]], head: Sequence[str] = (), *, indent: int = 0) -> None:
         """Aligned columns for people; numbers stand where their column's head begins with `>`."""
         if self.as_json:

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 
 from theory.cli.failures import FAILED, OK
 from theory.cli.output import Cell
-from theory.cli.session import LATEST, Session, plan_named
+from theory.cli.session import Session, execution_named
 from theory.cli.summary import STYLE_BY_STATE, why
 from theory.cli.text import counted
 from theory.core import jcs
 from theory.core.determinism import Difference
 from theory.core.errors import NotFound, TheoryError
-from theory.core.ids import ExecutionId
 from theory.core.jcs import JSON
 from theory.sdk.client import Theory
 from theory.sdk.replay import replay as replayed
@@ -23,7 +22,7 @@ _INDENT = "  "
 async def explain(session: Session, options: argparse.Namespace) -> int:
     """Say why an execution ran or took an earlier result, what its key is made of, and what vouches for the result."""
     async with session.connect() as theory:
-        execution = await theory.executor.get_execution(await _named(theory, options.execution))
+        execution = await theory.executor.get_execution(await execution_named(theory, options.execution))
         remembered = await _remembered(theory, execution)
     state = Cell(execution.state.value, f"{STYLE_BY_STATE.get(execution.state, '')} bold".strip())
     session.output.line(execution.execution_id.text, " ", state)
@@ -60,7 +59,7 @@ async def explain(session: Session, options: argparse.Namespace) -> int:
 async def replay(session: Session, options: argparse.Namespace) -> int:
     """Carry an execution out once more and compare what comes out; 1 where anything differs."""
     async with session.connect() as theory:
-        execution_id = await _named(theory, options.execution)
+        execution_id = await execution_named(theory, options.execution)
         report = await replayed(
             theory, execution_id, begun=lambda plan: session.output.note(f"it runs again as {plan.plan_id}")
         )
@@ -83,12 +82,6 @@ async def replay(session: Session, options: argparse.Namespace) -> int:
         }
     )
     return OK if report.same else FAILED
-
-
-async def _named(theory: Theory, name: str) -> ExecutionId:
-    """The execution that was named: by its id, or `latest.report` for one of the newest plan's."""
-    plan, dot, rest = name.partition(".")
-    return ExecutionId.parse(f"{await plan_named(theory, LATEST)}.{rest}" if dot and plan == LATEST else name)
 
 
 async def _remembered(theory: Theory, execution: ExecutionView) -> RememberedResult | None:

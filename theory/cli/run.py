@@ -40,7 +40,7 @@ async def carry_out(session: Session, options: argparse.Namespace, spec: PlanSpe
             session.output.line(f"plan {plan.plan_id} submitted: 'theory plan watch {plan.plan_id}' follows it")
             session.output.document({"plan": plan.to_document()})
             return OK
-        progress = await follow(session, theory, plan)
+        progress = await follow(session, theory, plan, logs=options.logs)
         copied, fault = "", None
         try:
             copied = await _copied(theory, progress.plan, options.into)

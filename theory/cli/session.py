@@ -14,7 +14,7 @@ from theory.wire.home import socket_url
 
 if TYPE_CHECKING:
     from theory.core.checkpoint import LogKey
-    from theory.core.ids import PlanId
+    from theory.core.ids import ExecutionId, PlanId
     from theory.sdk.client import Theory
     from theory.sdk.log import LogClient
 
@@ -117,6 +117,14 @@ async def plan_named(theory: "Theory", name: str) -> "PlanId":
     async for plan in theory.executor.list_plans(limit=1):
         return plan.plan_id
     raise NotFound("PLAN_UNKNOWN", "no plan was submitted yet")
+
+
+async def execution_named(theory: "Theory", name: str) -> "ExecutionId":
+    """The execution that was named: by its id, or `latest.report` for one of the newest plan's."""
+    from theory.core.ids import ExecutionId
+
+    plan, dot, rest = name.partition(".")
+    return ExecutionId.parse(f"{await plan_named(theory, LATEST)}.{rest}" if dot and plan == LATEST else name)
 
 
 async def world_named(theory: "Theory", name: str) -> str:

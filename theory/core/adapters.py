@@ -12,6 +12,7 @@ a method is plan-scoped and may be called again after a lost answer.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from theory.core.artifact import DEFAULT_CONTENT_TYPE
@@ -20,6 +21,9 @@ from theory.core.errors import TheoryError
 from theory.core.jcs import JSON
 from theory.core.secret import Secret
 from theory.core.spec import ProcessorSpec
+
+MAX_PAGE_BYTES = 256 * 1024
+"""How much of a log is read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +369,36 @@ class ImageIdentity:
     """What the digest names: `oci`, `build`, `process`, `mock`."""
 
 
+class LogSource(StrEnum):
+    """Which of a processor's two outputs a piece of its log is of."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+    BOTH = "both"
+    """Nobody can tell any more: the settled end of a log."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """Some bytes that an attempt printed, without its secrets."""
+
+    source: LogSource
+    data: bytes
+    position: str
+    """Behind it; opaque outside of the adapter, in printable ASCII without `:`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """The next pieces of a log."""
+
+    pieces: tuple[LogPiece, ...]
+    ended: bool
+    """Whether the attempt has ended and nothing comes behind these pieces."""
+    gap: bool = False
+    """Whether something before these pieces is known not to be kept any more."""
+
+
 class RuntimeAdapter(Protocol):
     """A place where processors run. Every adapter gives the same form of result.
 
@@ -394,6 +428,15 @@ class RuntimeAdapter(Protocol):
 
     async def cancel(self, context: ExpandedContext) -> None:
         """End the attempt if it is under way; its `invoke` then returns `CANCELLED`. Idempotent."""
+        ...
+
+    async def logs(self, name: str, *, after: str = "", max_bytes: int = MAX_PAGE_BYTES) -> LogPage | None:
+        """What the attempt `name` printed behind a position, as far as it did; None where nothing of it is kept here.
+
+        Bounded whatever the processor prints: about `max_bytes` at once, and of a long log only the end is kept.
+        Secrets are replaced as in `logs_tail`; what may yet become one is told once that is decided. `Invalid`
+        (`LOG_POSITION_INVALID`) for a position that this adapter never gave.
+        """
         ...
 
     async def reap(self, keep: frozenset[str]) -> tuple[str, ...]:

@@ -14,13 +14,14 @@ from theory.sdk.plan_messages import (
     capabilities_from_proto,
     change_from_proto,
     execution_from_proto,
+    log_part_from_proto,
     plan_from_proto,
     remembered_from_proto,
     spec_to_proto,
 )
 from theory.sdk.reattach import PATIENCE_S, followed
 from theory.sdk.rpc import fitting, whole
-from theory.sdk.views import ExecutionView, ExecutorCapabilities, PlanChange, PlanView, RememberedResult
+from theory.sdk.views import ExecutionView, ExecutorCapabilities, LogPart, PlanChange, PlanView, RememberedResult
 from theory.wire.channel import call, stream
 from theory.wire.options import MESSAGE_BYTES
 
@@ -126,6 +127,36 @@ class ExecutorClient:
         async with stream(self._stub.WatchExecution, request) as messages:
             async for message in messages:
                 yield execution_from_proto(message.execution)
+
+    def logs(
+        self,
+        execution_id: ExecutionId,
+        *,
+        attempt_idx: int | None = None,
+        position: str = "",
+        follow: bool = True,
+        patience_s: float = PATIENCE_S,
+        on_break: Callable[[Exception], None] | None = None,
+    ) -> AsyncGenerator[LogPart, None]:
+        """What an execution prints behind `position`, at least once, until its last part; without `follow`, until now.
+
+        Of its current attempt and all that follow, or of one. Attaches again after any break, as `watch` does. Leaving
+        the iteration ends the reading alone. `NotFound` (`EXECUTION_UNKNOWN`), `Invalid` (`LOG_POSITION_INVALID`),
+        `NotReady` (`ENGINE_DOWN`).
+        """
+
+        async def attach(behind: str) -> AsyncGenerator[tuple[str, LogPart], None]:
+            request = executor_pb2.StreamLogsRequest(
+                execution_id=execution_id.text, attempt_idx=attempt_idx, position=behind, follow=follow
+            )
+            async with stream(self._stub.StreamLogs, request) as messages:
+                async for message in messages:
+                    yield message.position, log_part_from_proto(message)
+
+        async def over(last: LogPart | None) -> bool:
+            return last is not None and last.last
+
+        return followed(attach, position, self._clock, patience_s=patience_s, over=over, on_break=on_break)
 
     async def get_execution(self, execution_id: ExecutionId) -> ExecutionView:
         """The execution as it stands; `NotFound` (`EXECUTION_UNKNOWN`)."""

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from theory.api.executor.v1 import execution_pb2, executor_pb2, plan_pb2
 from theory.api.ledger.v1 import receipt_pb2
 from theory.core import jcs
+from theory.core.adapters import LogSource
 from theory.core.artifact import Output, content_type_of
 from theory.core.cid import Cid
 from theory.core.errors import Corrupt, Invalid, TheoryError
@@ -22,6 +23,7 @@ from theory.core.world_path import WorldName, WorldPath
 from theory.sdk.views import (
     ExecutionView,
     ExecutorCapabilities,
+    LogPart,
     PlanChange,
     PlanView,
     RememberedResult,
@@ -47,6 +49,11 @@ _EXECUTION_STATE: Mapping[int, ExecutionState] = {
 }
 _OUTCOME: Mapping[int, AttemptOutcome] = {
     receipt_pb2.AttemptOutcome.Value(f"ATTEMPT_OUTCOME_{each.name}"): each for each in AttemptOutcome
+}
+_LOG_SOURCE: Mapping[int, LogSource] = {
+    executor_pb2.StreamLogsResponse.SOURCE_STDOUT: LogSource.STDOUT,
+    executor_pb2.StreamLogsResponse.SOURCE_STDERR: LogSource.STDERR,
+    executor_pb2.StreamLogsResponse.SOURCE_BOTH: LogSource.BOTH,
 }
 
 
@@ -149,6 +156,12 @@ def remembered_from_proto(
         told = "the receipt or the components are those of another key"
         return Corrupt("RECEIPT_CORRUPT", told, receipt_id=message.receipt_id)
     return RememberedResult(memo_key, ExecutionId.parse(message.execution_id), receipt, components)
+
+
+def log_part_from_proto(message: executor_pb2.StreamLogsResponse) -> LogPart:
+    """Some of a log. Of a server that knows more outputs than this client, what came is of both."""
+    source = _LOG_SOURCE.get(message.source, LogSource.BOTH) if message.data else None
+    return LogPart(message.position, message.attempt_idx, source, message.data, message.gap, message.last)
 
 
 def capabilities_from_proto(message: executor_pb2.GetCapabilitiesResponse) -> ExecutorCapabilities:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from theory.core.clock import Clock
 from theory.core.errors import TheoryError, Unavailable
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 PATIENCE_S = 60.0
@@ -18,8 +19,8 @@ _LONGEST_PAUSE_S = 5.0
 
 
 async def followed(
-    attach: Callable[[int], AsyncGenerator[tuple[int, T], None]],
-    position: int,
+    attach: Callable[[P], AsyncGenerator[tuple[P, T], None]],
+    position: P,
     clock: Clock,
     *,
     patience_s: float = PATIENCE_S,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from theory.core.adapters import LogSource
 from theory.core.artifact import Output
 from theory.core.clock import rfc3339
 from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
@@ -130,6 +131,23 @@ class RememberedResult:
     receipt: Receipt
     components: Mapping[str, JSON]
     """What the key is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """Some of what an execution printed: one message of its log."""
+
+    position: str
+    """Behind it; opaque."""
+    attempt_idx: int
+    source: LogSource | None
+    """None where there is no data, and only the position moves on."""
+    data: bytes
+    """Secrets blotted out; in no promised encoding, cut anywhere."""
+    gap: bool
+    """Whether something before it is missing, or was told before and comes again."""
+    last: bool
+    """Whether nothing follows."""
 
 
 @dataclass(frozen=True, slots=True)

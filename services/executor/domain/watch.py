@@ -84,7 +84,7 @@ class WatchedState:
     ) -> AsyncGenerator[T, None]:
         """What `look` finds, each time that its record stands behind `after_seq`, to the last change of that record."""
         began = self._clock.monotonic()
-        async with self._woken(plan_id) as woken:
+        async with self.woken(plan_id) as woken:
             while True:
                 woken.clear()
                 record, found = await look(after_seq)
@@ -173,7 +173,8 @@ class WatchedState:
             woken.set()
 
     @asynccontextmanager
-    async def _woken(self, plan_id: PlanId) -> AsyncIterator[asyncio.Event]:
+    async def woken(self, plan_id: PlanId) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever this process has written something about the plan."""
         woken = asyncio.Event()
         self._watchers.setdefault(plan_id, set()).add(woken)
         try:

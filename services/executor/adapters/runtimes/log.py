@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,9 +13,9 @@ from theory.core.context import MAX_LOG_CHARACTERS
 
 MAX_LOG_BYTES = MAX_LOG_CHARACTERS
 _SPARE_BYTES = 4096
-_SHORTEST = 4
+SHORTEST = 4
 """Shorter values are not searched for: they would blot out half of every log."""
-_BLOT = b"***"
+BLOT = b"***"
 _BREAKS = b"\r\n"
 _NEXT_BYTE, _NEXT_UNIT = re.compile("(..)"), re.compile("(....)")
 _TO_BASE64URL = bytes.maketrans(b"+/", b"-_")
@@ -58,24 +58,43 @@ def secrets_of(place: Path) -> list[str] | None:
 
 def _blotted(data: bytes, values: Iterable[str]) -> bytes:
     """`data` with `***` for every form of every value, whatever the case of its letters and the breaks of its lines."""
-    forms = {_joined(form) for value in values for form in _forms(value)}
-    forms = {form for form in forms if len(form) >= _SHORTEST}
+    forms = joined_forms(values)
+    kept, end = bytearray(), 0
+    for first, after in blots(data, forms):
+        kept += data[end:first] + BLOT
+        end = after
+    return bytes(kept + data[end:])
+
+
+def joined_forms(values: Iterable[str]) -> frozenset[bytes]:
+    """What to search for in text without breaks and capitals."""
+    forms = {joined(form) for value in values for form in _forms(value)}
+    return frozenset(form for form in forms if len(form) >= SHORTEST)
+
+
+def blots(data: bytes, forms: Collection[bytes]) -> list[tuple[int, int]]:
+    """From where to where `data` holds one of the forms, in order; those that touch are one."""
     if not forms:
-        return data
-    text = _joined(data)
+        return []
+    text = joined(data)
     place = [at for at, each in enumerate(data) if each not in _BREAKS]
     spans = [(at, at + len(form)) for form in forms for at in _places(form, text)]
     # Of a longer log only the end was kept: it may begin within a form.
     spans.append((0, max(_begun_before(form, text) for form in forms)))
-    kept, end = bytearray(), 0
+    found: list[tuple[int, int]] = []
     for first, after in sorted(spans):
-        if first < after and place[after - 1] >= end:
-            kept += data[end : place[first]] + _BLOT if place[first] >= end else b""
-            end = place[after - 1] + 1
-    return bytes(kept + data[end:])
+        if first >= after:
+            continue
+        start, end = place[first], place[after - 1] + 1
+        if found and start < found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
 
 
-def _joined(data: bytes) -> bytes:
+def joined(data: bytes) -> bytes:
+    """Without breaks and capitals."""
     return data.translate(None, _BREAKS).lower()
 
 
@@ -88,7 +107,7 @@ def _places(form: bytes, text: bytes) -> Iterator[int]:
 
 def _begun_before(form: bytes, text: bytes) -> int:
     """How much of the end of `form` the text begins with."""
-    sizes = range(min(len(form) - 1, len(text)), _SHORTEST - 1, -1)
+    sizes = range(min(len(form) - 1, len(text)), SHORTEST - 1, -1)
     return next((size for size in sizes if text.startswith(form[-size:])), 0)
 
 

@@ -55,6 +55,15 @@ def change(seq: int, *executions: execution_pb2.Execution, state: str = "running
     return executor_pb2.WatchPlanResponse(seq=seq, plan=plan(state, seq), executions=executions)
 
 
+def printed(
+    position: str, data: bytes = b"", *, errors: bool = False, **fields: Any
+) -> executor_pb2.StreamLogsResponse:
+    """Some of a log."""
+    source = "UNSPECIFIED" if not data else "STDERR" if errors else "STDOUT"
+    number = executor_pb2.StreamLogsResponse.Source.Value(f"SOURCE_{source}")
+    return executor_pb2.StreamLogsResponse(position=position, data=data, source=number, **fields)
+
+
 def moment(after_s: float = 0) -> Timestamp:
     """A time, so many seconds after the plan was submitted."""
     stamp = Timestamp()
@@ -77,6 +86,10 @@ class ScriptedExecutor(ExecutorServiceServicer):
     cancelled: list[str] = field(default_factory=list)
     """What was to end, by id."""
     replayed: list[executor_pb2.ReplayExecutionRequest] = field(default_factory=list)
+    logs: list[Sequence[executor_pb2.StreamLogsResponse | Exception]] = field(default_factory=list)
+    """What each reading of a log is told."""
+    read: list[executor_pb2.StreamLogsRequest] = field(default_factory=list)
+    """What was asked of logs."""
     remembered: dict[str, executor_pb2.LookUpMemoResponse.Result] = field(default_factory=dict)
     """What is remembered, by memo key."""
 
@@ -143,6 +156,16 @@ class ScriptedExecutor(ExecutorServiceServicer):
         self.cancelled.append(request.execution_id)
         (found,) = (each for each in self.executions if each.execution_id == request.execution_id)
         return executor_pb2.CancelExecutionResponse(execution=found)
+
+    async def StreamLogs(
+        self, request: executor_pb2.StreamLogsRequest, context: Context
+    ) -> AsyncIterator[executor_pb2.StreamLogsResponse]:
+        self._fail()
+        self.read.append(request)
+        for said in self.logs.pop(0) if self.logs else ():
+            if isinstance(said, Exception):
+                raise said
+            yield said
 
     async def WatchExecution(
         self, request: executor_pb2.WatchExecutionRequest, context: Context

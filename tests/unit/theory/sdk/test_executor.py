@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.theory.sdk.servicer import PLAN, START, ScriptedExecutor, change, execution, for_ever, plan
+from tests.unit.theory.sdk.servicer import PLAN, START, ScriptedExecutor, change, execution, for_ever, plan, printed
 from theory.api.executor.v1 import executor_pb2
+from theory.core.adapters import LogSource
 from theory.core.clock import FakeClock
 from theory.core.errors import Invalid, NotFound, TheoryError, Unavailable
 from theory.core.execution import PlanState
@@ -253,3 +254,36 @@ async def test_what_does_not_vouch_for_a_result_is_not_believed(
     executor.remembered[asked] = bad
     [found] = await client.look_up_memo([asked])
     assert isinstance(found, TheoryError)
+
+
+async def test_a_log_is_read_on_after_a_break_from_where_it_stood(
+    client: ExecutorClient, executor: ScriptedExecutor, clock: FakeClock
+) -> None:
+    executor.logs = [
+        [printed("0:1", b"one\n"), Unavailable("SERVICE_UNREACHABLE", "gone")],
+        [printed("0:2", b"oh\n", errors=True)],
+        [printed("1:", b"", attempt_idx=1, gap=True), printed("1:end", last=True, attempt_idx=1)],
+    ]
+    broken: list[Exception] = []
+    execution_id = ExecutionId.parse(f"{PLAN}.probe")
+    told = [each async for each in client.logs(execution_id, on_break=broken.append)]
+    assert [(each.source, each.data, each.attempt_idx, each.gap, each.last) for each in told] == [
+        (LogSource.STDOUT, b"one\n", 0, False, False),
+        (LogSource.STDERR, b"oh\n", 0, False, False),
+        (None, b"", 1, True, False),
+        (None, b"", 1, False, True),
+    ]
+    assert [(each.position, each.follow, each.HasField("attempt_idx")) for each in executor.read] == [
+        ("", True, False),
+        ("0:1", True, False),
+        ("0:2", True, False),
+    ]
+    assert len(broken) == 1
+
+
+async def test_a_log_of_one_attempt_is_asked_for(client: ExecutorClient, executor: ScriptedExecutor) -> None:
+    executor.logs = [[printed("2:end", last=True)]]
+    execution_id = ExecutionId.parse(f"{PLAN}.probe")
+    assert [each.last async for each in client.logs(execution_id, attempt_idx=0, follow=False, position="0:")] == [True]
+    [asked] = executor.read
+    assert (asked.HasField("attempt_idx"), asked.attempt_idx, asked.follow, asked.position) == (True, 0, False, "0:")

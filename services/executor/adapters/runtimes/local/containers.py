@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from services.executor.adapters.runtimes.frames import Frame, Position
 from services.executor.adapters.runtimes.local.engine import Engine, EngineRefused
+from services.executor.adapters.runtimes.local.printed import frames_behind
 from services.executor.adapters.runtimes.local.profile import Enclosure, creation
 from services.executor.adapters.runtimes.local.state import ContainerState
 from services.executor.adapters.runtimes.log import LogTail, secrets_of
@@ -64,6 +66,10 @@ class Containers:
             return await self._engine.call(read)
         except EngineRefused:
             return ""
+
+    async def frames(self, name: str, after: Position, max_bytes: int) -> tuple[list[Frame], bool]:
+        """What it printed behind a position, up to about `max_bytes`; and whether there was more. `EngineRefused`."""
+        return await self._engine.call(lambda client: frames_behind(client, PREFIX + name, after, max_bytes))
 
     async def remove(self, name: str) -> None:
         """Kill and delete it; one that is not there, or about to go, is fine."""

@@ -11,6 +11,7 @@ from services.executor.adapters.images.fault import unavailable
 from services.executor.adapters.places.faults import place_gone
 from services.executor.adapters.places.layout import VOLUMES
 from services.executor.adapters.places.marker import Marker
+from services.executor.adapters.runtimes.frames import Position, page
 from services.executor.adapters.runtimes.installation import installation_id
 from services.executor.adapters.runtimes.local.containers import PREFIX, Containers
 from services.executor.adapters.runtimes.local.engine import Engine, EngineRefused
@@ -19,12 +20,13 @@ from services.executor.adapters.runtimes.local.follow import Followed, Follower
 from services.executor.adapters.runtimes.local.images import LocalImages
 from services.executor.adapters.runtimes.local.profile import Enclosure
 from services.executor.adapters.runtimes.local.state import ContainerState
+from services.executor.adapters.runtimes.log import secrets_of
 from services.executor.adapters.runtimes.marks import Marks
 from services.executor.adapters.runtimes.naming import attempt_name, place_of
 from services.executor.adapters.runtimes.results import ended, never_ran
 from services.executor.adapters.runtimes.settings import RuntimeSettings
 from services.executor.adapters.threads import Threads
-from theory.core.adapters import ImageIdentity
+from theory.core.adapters import MAX_PAGE_BYTES, ImageIdentity, LogPage
 from theory.core.context import MAX_LOG_CHARACTERS, ExpandedContext, ProcessorResult
 from theory.core.errors import NotReady, Unavailable
 from theory.core.jcs import JSON
@@ -65,7 +67,9 @@ class LocalRuntime:
         self._images = LocalImages(self._engine, settings, threads)
         self._exits = Exits(self._engine, f"{HOME_LABEL}={home_id}", settings.clock)
         self._follower = Follower(self._containers, settings.clock, settings.grace_s)
+        self._attempts = settings.home / "attempts"
         self._slots = asyncio.Semaphore(settings.max_running)
+        self._readers = asyncio.Semaphore(_SPARE_CALLS // 2)
         self._commands: dict[str, tuple[str, ...]] = {}
         self._machine_cpus = 0
 
@@ -97,6 +101,22 @@ class LocalRuntime:
         name = attempt_name(context)
         with self._exits.of(PREFIX + name) as exited:
             await self._follower.stop(name, exited)
+
+    async def logs(self, name: str, *, after: str = "", max_bytes: int = MAX_PAGE_BYTES) -> LogPage | None:
+        position, place = Position.parse(after), self._attempts / name
+        async with self._readers:
+            with _translated(name):
+                state = await self._containers.find(name)
+                secrets = await self._threads.run(secrets_of, place)
+                if state is None or state.started_at is None or secrets is None:
+                    return None
+                try:
+                    frames, more = await self._containers.frames(name, position, max_bytes)
+                except EngineRefused as error:
+                    if error.status == _NOT_FOUND:
+                        return None
+                    raise
+            return await self._threads.run(page, frames, secrets, position, ended=state.over and not more)
 
     async def release(self, name: str) -> None:
         with _translated(name):

@@ -11,7 +11,7 @@ from services.executor.adapters.runtimes.mock.recipe import Recipe, asked_by_inp
 from services.executor.adapters.runtimes.naming import attempt_name, place_of
 from services.executor.adapters.runtimes.settings import RuntimeSettings
 from theory.core import jcs
-from theory.core.adapters import ImageIdentity
+from theory.core.adapters import MAX_PAGE_BYTES, ImageIdentity, LogPage
 from theory.core.clock import Clock
 from theory.core.context import ExpandedContext, ProcessorResult
 from theory.core.jcs import JSON
@@ -82,6 +82,10 @@ class MockRuntime:
 
     async def cancel(self, context: ExpandedContext) -> None:
         """Nothing is ever under way."""
+
+    async def logs(self, name: str, *, after: str = "", max_bytes: int = MAX_PAGE_BYTES) -> LogPage | None:
+        """Nothing is ever printed."""
+        return None
 
     async def reap(self, keep: frozenset[str]) -> tuple[str, ...]:
         return ()

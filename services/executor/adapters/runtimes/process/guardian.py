@@ -1,8 +1,9 @@
 """The parent of one processor, a program of its own: outlives the executor, notes how it ended, leaves nobody behind.
 
 Run by path with the standard library alone: `python guardian.py PLACE MEMORY_BYTES FILE_BYTES BELT_S COMMAND...`. It
-runs the command in the place with its secrets in the environment, keeps the end of what it prints in `.log`, and writes
-`.exit` when the command has ended. SIGTERM goes to the command's process group; SIGUSR1, or BELT_S seconds, kill it.
+runs the command in the place with its secrets in the environment, writes what it prints into `.log-<position>` as it
+comes, of which the last two files are kept, and `.exit` when the command has ended. SIGTERM goes to the command's
+process group; SIGUSR1, or BELT_S seconds, kill it.
 """
 
 import contextlib
@@ -12,15 +13,54 @@ import os
 import resource
 import select
 import signal
+import struct
 import sys
 from pathlib import Path
 
-LOG, EXIT = ".log", ".exit"
-LOG_BYTES = 20 * 1024
+LOG, EXIT = ".log-", ".exit"
+LOG_FILE_BYTES = 8 * 1024 * 1024
+"""How long one file of the log may become, about."""
+HEAD = struct.Struct(">BI")
+"""Before each frame of the log: 1 for standard output or 2 for standard error, and how many bytes follow."""
+READ_BYTES = 65536
+"""The most that one frame holds."""
 CANNOT_START = 127
 
 _SUBREAPER = 36
 _SIGNALLED = 128
+
+
+class Log:
+    """What was printed, in frames, in at most two files named after how many bytes came before them."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._began = self._at = 0
+        self._file = -1
+        self._before: Path | None = None
+
+    def add(self, number: int, data: bytes) -> None:
+        """Write a frame, at once. What the disk has no room for is not kept, and the processor goes on."""
+        with contextlib.suppress(OSError):
+            if self._file < 0 or self._at - self._began >= LOG_FILE_BYTES:
+                self._turn()
+            frame = HEAD.pack(number, len(data)) + data
+            if os.write(self._file, frame) == len(frame):
+                self._at += len(frame)
+            else:
+                os.ftruncate(self._file, self._at - self._began)
+
+    def _turn(self) -> None:
+        file = os.open(self._named(self._at), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+        if self._file >= 0:
+            os.close(self._file)
+            if self._before is not None:
+                self._before.unlink()
+            self._before = self._named(self._began)
+        self._file, self._began = file, self._at
+
+    def _named(self, position: int) -> Path:
+        return self._place / f"{LOG}{position:020}"
 
 
 class Guardian:
@@ -28,9 +68,10 @@ class Guardian:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self._log = bytearray()
+        self._log = Log(place)
         self._group = 0
-        self._output, self._input = os.pipe()
+        self._output, self._output_end = os.pipe()
+        self._errors, self._errors_end = os.pipe()
         self._woken, waker = os.pipe()
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker)
@@ -47,7 +88,7 @@ class Guardian:
         try:
             self._group = self._spawn(command, memory_bytes, file_bytes)
         except OSError as error:
-            self._log += f"{command[0]}: {error.strerror}\n".encode()
+            self._log.add(2, f"{command[0]}: {error.strerror}\n".encode())
             code = CANNOT_START
         else:
             code = self._follow()
@@ -72,8 +113,8 @@ class Guardian:
                 self._environment(),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, self._input, 1),
-                    (os.POSIX_SPAWN_DUP2, self._input, 2),
+                    (os.POSIX_SPAWN_DUP2, self._output_end, 1),
+                    (os.POSIX_SPAWN_DUP2, self._errors_end, 2),
                 ],
                 setpgroup=0,
             )
@@ -81,7 +122,8 @@ class Guardian:
             # This program itself needs no more than it has, and must be able to write its notes.
             for kind, usual in before.items():
                 resource.setrlimit(kind, usual)
-            os.close(self._input)
+            os.close(self._output_end)
+            os.close(self._errors_end)
 
     def _environment(self) -> dict[str, str]:
         secrets = self._place / "run" / "secrets"
@@ -90,22 +132,23 @@ class Guardian:
 
     def _follow(self) -> int:
         """The exit code of the command; what it prints is taken in meanwhile."""
-        sources = [self._woken, self._output]
+        sources = [self._woken, self._output, self._errors]
         while True:
             ready, _, _ = select.select(sources, [], [])
-            if self._output in ready and not self._take():
-                sources.remove(self._output)
+            for each in ready:
+                if each != self._woken and not self._take(each):
+                    sources.remove(each)
             if self._woken in ready:
                 os.read(self._woken, 4096)
                 ended = self._ended()
                 if ended is not None:
                     return ended
 
-    def _take(self) -> bool:
-        """Keep the end of what was printed; whether more may come."""
-        data = os.read(self._output, 65536)
-        self._log += data
-        del self._log[:-LOG_BYTES]
+    def _take(self, source: int) -> bool:
+        """Write down what was printed; whether more may come."""
+        data = os.read(source, READ_BYTES)
+        if data:
+            self._log.add(1 if source == self._output else 2, data)
         return bool(data)
 
     def _ended(self) -> int | None:
@@ -128,14 +171,14 @@ class Guardian:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(int(pid), signal.SIGKILL)
                 os.waitpid(-1, 0)
-        os.set_blocking(self._output, False)
-        with contextlib.suppress(BlockingIOError):
-            while self._take():
-                pass
+        for each in (self._output, self._errors):
+            os.set_blocking(each, False)
+            with contextlib.suppress(BlockingIOError):
+                while self._take(each):
+                    pass
 
     def _note(self, code: int) -> None:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        (self._place / LOG).write_bytes(bytes(self._log))
         draft = self._place / f"{EXIT}.draft"
         draft.write_text(json.dumps({"code": code, "cpu_ms": int((used.ru_utime + used.ru_stime) * 1000)}))
         draft.replace(self._place / EXIT)

@@ -5,24 +5,25 @@ import os
 import platform
 import signal
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from services.executor.adapters.images.context import SITE
 from services.executor.adapters.places.faults import place_gone, translated
 from services.executor.adapters.places.marker import Marker
+from services.executor.adapters.runtimes.frames import Position, page
 from services.executor.adapters.runtimes.log import LogTail, secrets_of
 from services.executor.adapters.runtimes.marks import STARTED, Marks
 from services.executor.adapters.runtimes.naming import place_of
 from services.executor.adapters.runtimes.process import processes
-from services.executor.adapters.runtimes.process.guardian import EXIT, LOG
+from services.executor.adapters.runtimes.process.guardian import EXIT
 from services.executor.adapters.runtimes.process.sources import PROGRAM, StagedSources
+from services.executor.adapters.runtimes.process.written import begins_at, frames_behind, last_frames
 from services.executor.adapters.runtimes.results import ended, never_ran
 from services.executor.adapters.runtimes.settings import RuntimeSettings
 from services.executor.adapters.threads import Threads
 from theory.core import jcs
-from theory.core.adapters import ImageIdentity
+from theory.core.adapters import MAX_PAGE_BYTES, ImageIdentity, LogPage
 from theory.core.clock import until_set
 from theory.core.context import ExpandedContext, ProcessorResult
 from theory.core.errors import TheoryError
@@ -90,6 +91,9 @@ class ProcessRuntime:
         if pid is not None:
             with processes.end_of(pid) as ended:
                 await self._stop(pid, place, ended)
+
+    async def logs(self, name: str, *, after: str = "", max_bytes: int = MAX_PAGE_BYTES) -> LogPage | None:
+        return await self._threads.run(_page, self._attempts / name, Position.parse(after), max_bytes)
 
     async def release(self, name: str) -> None:
         await self._threads.run(processes.kill_all, self._attempts / name)
@@ -179,8 +183,8 @@ def _result(place: Path, timeout_s: int) -> ProcessorResult:
         # Nobody is there to end what it may have left.
         processes.kill_all(place)
     tail = LogTail()
-    with suppress(FileNotFoundError):
-        tail.add((place / LOG).read_bytes())
+    for frame in last_frames(place):
+        tail.add(frame.data)
     code, cpu_ms = noted or (None, 0)
     return ended(
         exit_code=code,
@@ -192,6 +196,17 @@ def _result(place: Path, timeout_s: int) -> ProcessorResult:
         cpu_s_milli=cpu_ms,
         logs_tail=tail.text(secrets_of(place)),
     )
+
+
+def _page(place: Path, after: Position, max_bytes: int) -> LogPage | None:
+    # In this order: whoever has noted the end prints no more.
+    over = (place / EXIT).exists()
+    secrets = secrets_of(place)
+    if secrets is None or not (place / STARTED).exists():
+        return None
+    frames, more = frames_behind(place, after, max_bytes)
+    gap = min(after.stdout, after.stderr).number < begins_at(place)
+    return page(frames, secrets, after, ended=over and not more, gap=gap)
 
 
 def _noted(place: Path) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.executor.adapters.places import MemoryPlaces
-from services.executor.domain.leftovers import TRIED_EVERY_S, Leftovers
+from services.executor.domain.leftovers import HELD_S, TRIED_EVERY_S, Leftovers
 from services.executor.ports import PlaceRequest
 from tests.scripted import ScriptedRuntime
 from theory.core.clock import FakeClock
@@ -69,3 +69,31 @@ async def test_what_is_gone_is_not_tried_again() -> None:
             clock.advance(TRIED_EVERY_S)
         await clock.until_sleepers(1)
     assert runtime.tries == 0
+
+
+async def test_what_somebody_reads_is_removed_once_nobody_does() -> None:
+    places, runtime, clock = await _places(), ScriptedRuntime(), FakeClock()
+    leftovers = Leftovers(places=places, runtime=lambda _: runtime, clock=clock)
+    async with _running(leftovers):
+        with leftovers.held(_NAME):
+            with leftovers.held(_NAME):
+                await leftovers.remove(_NAME, "process")
+            await clock.until_sleepers(1)
+            assert places.holds(_NAME)
+        await runtime.until_released()
+        await clock.until_sleepers(1)
+    assert runtime.released == [_NAME]
+
+
+async def test_who_reads_too_long_holds_nothing_up() -> None:
+    places, runtime, clock = await _places(), ScriptedRuntime(), FakeClock()
+    leftovers = Leftovers(places=places, runtime=lambda _: runtime, clock=clock)
+    async with _running(leftovers):
+        with leftovers.held(_NAME):
+            await leftovers.remove(_NAME, "process")
+            for _ in range(3):
+                await asyncio.sleep(0)
+                await clock.until_sleepers(1)
+            clock.advance(HELD_S)
+            await clock.until_sleepers(1)
+            assert not places.holds(_NAME)
