@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
+from typing import Protocol
 
-from services.executor.domain.plan import Plans
 from services.executor.ports import ExecutorState
 from theory.core.clock import Clock
 from theory.core.errors import TheoryError
@@ -17,10 +18,27 @@ _SAFE = 2 / 3
 """The part of a lease after which plans are dropped that could not be prolonged: before another one takes them."""
 
 
+class Carried(Protocol):
+    """What is carried on here: the plans, as far as leases are concerned with them."""
+
+    @property
+    def carried(self) -> frozenset[PlanId]:
+        """The plans that are held, or of which something is left here."""
+        ...
+
+    async def drop(self, plan_ids: Iterable[PlanId]) -> None:
+        """Leave plans to another executor, and nothing of theirs here."""
+        ...
+
+    async def take_free(self) -> None:
+        """Carry on what nobody holds."""
+        ...
+
+
 class Leases:
     """The heart of one executor among several. Not what keeps them apart: that is the epoch of the ledger."""
 
-    def __init__(self, *, state: ExecutorState, plans: Plans, clock: Clock, lease_s: float) -> None:
+    def __init__(self, *, state: ExecutorState, plans: Carried, clock: Clock, lease_s: float) -> None:
         self._state = state
         self._plans = plans
         self._clock = clock
@@ -40,7 +58,7 @@ class Leases:
             async with asyncio.timeout(self._lease_s / BEATS):
                 held = await self._state.prolong_leases()
         except (TheoryError, TimeoutError):
-            if self._clock.monotonic() - self._heard > self._lease_s * _SAFE:
+            if self._clock.monotonic() - self._heard >= self._lease_s * _SAFE:
                 await self._drop(carried)
             return
         self._heard = self._clock.monotonic()

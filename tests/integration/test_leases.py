@@ -1,0 +1,111 @@
+"""Two executors and one Postgres: who holds a plan, who may write it, and who hears of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+
+from services.executor.adapters.state import open_state
+from services.executor.ports import ExecutionRecord, ExecutorState, PlanRecord
+from tests.records import EXECUTION, KEY, MEMO, PLAN, REPLICA
+from tests.servers import Servers
+from theory.core.errors import Conflict, NotFound
+from theory.core.execution import PlanState
+from theory.core.ids import ExecutionId, PlanId
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    with Servers() as started:
+        yield started
+
+
+def _plan(number: int, **fields: object) -> PlanRecord:
+    given = {"plan_id": PlanId(f"p-{number}"), "request_id": f"r-{number}", **fields}
+    return replace(PLAN, **given)  # type: ignore[arg-type]
+
+
+def _execution(number: int) -> ExecutionRecord:
+    return replace(EXECUTION, plan_id=PlanId(f"p-{number}"), execution_id=ExecutionId(f"p-{number}.probe.0"))
+
+
+@pytest.fixture
+async def both(servers: Servers) -> AsyncIterator[tuple[ExecutorState, ExecutorState]]:
+    """Two executors that share a server, with leases of one second."""
+    url = servers.postgres()
+    opened = [await open_state(url, replace(REPLICA, name=name, lease_s=1.0)) for name in ("a", "b")]
+    yield opened[0], opened[1]
+    for each in opened:
+        await each.close()
+
+
+async def test_a_plan_is_held_by_one_at_a_time(both: tuple[ExecutorState, ExecutorState]) -> None:
+    one, other = both
+    await one.add_plan(PLAN, [EXECUTION])
+    taken = await asyncio.gather(*(each.take_plan(PLAN.plan_id) for each in (*both, *both)))
+    assert sorted(taken) == [False, False, True, True]
+    holds, waits = (one, other) if taken[0] else (other, one)
+    assert await holds.prolong_leases() == {PLAN.plan_id}
+    assert await waits.prolong_leases() == frozenset()
+    assert [each.plan_id for each in await holds.open_plans()] == [PLAN.plan_id]
+    assert await waits.open_plans() == []
+
+
+async def test_who_does_not_hold_a_plan_writes_nothing_of_it(both: tuple[ExecutorState, ExecutorState]) -> None:
+    one, other = both
+    plan = await one.add_plan(PLAN, [EXECUTION])
+    await one.take_plan(PLAN.plan_id)
+    for writing in (other.save_executions([EXECUTION], MEMO), other.save_plan(plan)):
+        with pytest.raises(Conflict) as caught:
+            await writing
+        assert caught.value.reason == "LEASE_LOST"
+    assert await one.memo(KEY) is None
+    assert (await one.plan(PLAN.plan_id)).seq == 1
+    with pytest.raises(NotFound):
+        await other.save_plan(_plan(9))
+
+
+async def test_a_plan_whose_holder_is_silent_is_free(both: tuple[ExecutorState, ExecutorState]) -> None:
+    one, other = both
+    await one.add_plan(PLAN, [EXECUTION])
+    await one.take_plan(PLAN.plan_id)
+    async with asyncio.timeout(30):
+        while True:
+            if await other.take_plan(PLAN.plan_id):
+                break
+            await asyncio.sleep(0.05)
+    assert await one.prolong_leases() == frozenset()
+    with pytest.raises(Conflict):
+        await one.save_executions([EXECUTION])
+    await other.save_executions([EXECUTION])
+
+
+async def test_a_plan_that_has_ended_is_held_no_longer(both: tuple[ExecutorState, ExecutorState]) -> None:
+    one, _ = both
+    plan = await one.add_plan(PLAN, [EXECUTION])
+    await one.take_plan(PLAN.plan_id)
+    plan = await one.save_plan(replace(plan, state=PlanState.SUCCEEDED))
+    assert await one.prolong_leases() == {PLAN.plan_id}
+    await one.save_plan(replace(plan, scratch_ended=True))
+    assert await one.prolong_leases() == frozenset()
+
+
+async def test_a_change_is_told_to_the_other_one(both: tuple[ExecutorState, ExecutorState]) -> None:
+    one, other = both
+    heard = asyncio.Event()
+    other.listen(lambda plan_id: heard.set() if plan_id == PLAN.plan_id else None)
+    await one.add_plan(PLAN, [EXECUTION])
+    async with asyncio.timeout(30):
+        while not heard.is_set():  # it may not listen yet
+            await one.save_executions([EXECUTION])
+            await asyncio.sleep(0.05)
+
+
+async def test_one_request_of_two_is_one_plan(both: tuple[ExecutorState, ExecutorState]) -> None:
+    one, other = both
+    turns = enumerate((one, other, one, other), start=1)
+    asked = [each.add_plan(_plan(at, request_id="r"), [_execution(at)]) for at, each in turns]
+    assert len({each.plan_id for each in await asyncio.gather(*asked)}) == 1
