@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sqlite3
 import sys
 import time
@@ -60,14 +61,14 @@ async def measure() -> list[Figure]:
 
 
 async def _fill(server: Server) -> None:
+    """All plans at once: the events of each chain lie far apart in the log, as where many plans run."""
     keys = ServiceKeys.load(server.home)
+    plans = [PlanId(f"p-{at:04}") for at in range(_PLANS)]
     async with (
         Theory.connect(server.url, token=keys.token_of(Role.RESOURCES)) as scratch,
         Theory.connect(server.url, token=keys.token_of(Role.EXECUTOR)) as executor,
     ):
-        for at in range(_PLANS):
-            plan = PlanId(f"p-{at:04}")
-            await asyncio.gather(_execute(executor, plan), _note(scratch, plan))
+        await asyncio.gather(_note(scratch, plans), *(_execute(executor, each) for each in plans))
 
 
 async def _execute(theory: Theory, plan: PlanId) -> None:
@@ -82,16 +83,17 @@ async def _execute(theory: Theory, plan: PlanId) -> None:
     _raise(await theory.ledger.settle_many(ends))
 
 
-async def _note(theory: Theory, plan: PlanId) -> None:
-    count = _EVENTS // _PLANS - 4 * _EXECUTIONS
+async def _note(theory: Theory, plans: Sequence[PlanId]) -> None:
+    """Events of every plan in turn."""
+    count = _EVENTS - 4 * _EXECUTIONS * _PLANS
     for first in range(0, count, _BATCH):
         ts = rfc3339(datetime.now(UTC))
         _raise(
             await theory.ledger.append_many(
                 [
                     PlanEvent(
-                        plan.text,
-                        NewEvent(f"kv/{at}", "scratch.kv.changed", ts, {"key": f"pages/{at:05}", "op": "put"}),
+                        plans[at % _PLANS].text,
+                        NewEvent(f"kv/{at}", "scratch.kv.changed", ts, {"key": f"pages/{at:06}", "op": "put"}),
                     )
                     for at in range(first, min(first + _BATCH, count))
                 ]
@@ -106,10 +108,10 @@ def _raise(answers: Sequence[object]) -> None:
 
 
 async def _checked_on_one_core(server: Server) -> tuple[float, dict[str, int]]:
-    served = server.process
-    every = served.cpu_affinity()
-    core = [every[0]]
-    served.cpu_affinity(core)
+    core = {min(os.sched_getaffinity(0))}
+    # Each thread has cores of its own; those that are yet to come have the cores of who begins them.
+    for thread in server.process.threads():
+        os.sched_setaffinity(thread.id, core)
     command = ("theory.cli", "--home", str(server.home), "--url", server.url, "--json", "ledger", "fsck")
     pinned = f"import os, runpy, sys; os.sched_setaffinity(0, {core}); sys.argv[:] = sys.argv[1:]; "
     began = time.perf_counter()
@@ -120,7 +122,6 @@ async def _checked_on_one_core(server: Server) -> tuple[float, dict[str, int]]:
     )
     out, _ = await process.communicate()
     seconds = time.perf_counter() - began
-    served.cpu_affinity(every)
     found: dict[str, int] = json.loads(out)
     return seconds, found
 

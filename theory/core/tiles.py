@@ -6,6 +6,7 @@ full tile below, 8 levels of the tree away. The hashes between follow from them.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from theory.core import merkle
@@ -95,21 +96,26 @@ def with_proof(size: int, keys: Collection[TileKey]) -> list[TileKey]:
     return [key for key in found if width_in(key, size)]
 
 
-def verified(size: int, root: bytes, tiles: Mapping[TileKey, bytes]) -> dict[TileKey, bytes]:
+def verified(
+    size: int, root: bytes, tiles: Mapping[TileKey, bytes], known: Mapping[TileKey, bytes] = MappingProxyType({})
+) -> dict[TileKey, bytes]:
     """The tiles as they are in the tree with that size and root; longer ones are cut. `with_proof` says which it takes.
 
+    `known` are what earlier calls returned for the same tree: they are believed, and need not come again.
     `Corrupt` (`PROOF_INVALID`) where one is missing, too short, or not of that tree.
     """
     cut = {key: tile[: width_in(key, size) * HASH_BYTES] for key, tile in tiles.items()}
-    if short := [key for key in {*cut, *edge(size)} if len(cut.get(key, b"")) != width_in(key, size) * HASH_BYTES]:
+    both = {**known, **cut}
+    if short := [key for key in {*cut, *edge(size)} if len(both.get(key, b"")) != width_in(key, size) * HASH_BYTES]:
         raise _invalid(min(short), "is too short")
-    if merkle.root(size, reading(cut)) != root:
+    begun = [key for key, tile in cut.items() if len(tile) < WIDTH * HASH_BYTES]
+    if (begun or not known) and merkle.root(size, reading(both)) != root:
         raise Corrupt("PROOF_INVALID", "the tiles do not lead to the root of this tree")
     # The begun tiles are right, for the root follows from them. A full one stands in the tile above it.
     for key in sorted(cut, reverse=True):
         if len(cut[key]) == WIDTH * HASH_BYTES:
             above, first = TileKey(key.level + 1, key.at // WIDTH), key.at % WIDTH
-            if above not in cut or _subtree(cut[above], first, 0) != _top(cut[key]):
+            if above not in both or _subtree(both[above], first, 0) != _top(cut[key]):
                 raise _invalid(key, "is not of this tree")
     return cut
 

@@ -92,7 +92,9 @@ class LogClient:
         self.key = key
         """Whose signatures are believed."""
         self._memory = memory or InMemory()
-        self._verified: dict[tuple[int, bytes, TileKey], bytes] = {}
+        self._tree: tuple[int, bytes] | None = None
+        self._verified: dict[TileKey, bytes] = {}
+        """Tiles of that tree, the newest that was asked about."""
 
     async def checkpoint(self) -> tuple[Checkpoint, bytes]:
         """The newest signed state of the log, and the note that says so; it contains every one that was seen before.
@@ -115,8 +117,9 @@ class LogClient:
         `Corrupt` (`PROOF_INVALID`) where the log cannot show them.
         """
         inside = [each for each in indexes if 0 <= each < checkpoint.size]
-        found = await self._tiles(checkpoint, {TileKey(0, each // WIDTH) for each in inside})
-        return {each: _hash_in(found[TileKey(0, each // WIDTH)], each % WIDTH) for each in inside}
+        found = await self._tiles(checkpoint, [TileKey(0, at) for at in {each // WIDTH for each in inside}])
+        tile_by_at = {key.at: tile for key, tile in found.items() if key.level == 0}
+        return {each: _hash_in(tile_by_at[each // WIDTH], each % WIDTH) for each in inside}
 
     async def prove(self, checkpoint: Checkpoint, leaf_by_index: Mapping[int, bytes]) -> dict[int, list[bytes]]:
         """The proofs that these leaves stand at these places, to give away with the checkpoint's note.
@@ -159,15 +162,16 @@ class LogClient:
             raise _forked(old, new) from error
 
     async def _tiles(self, checkpoint: Checkpoint, keys: Collection[TileKey]) -> Mapping[TileKey, bytes]:
-        """These tiles of the tree, verified; what was verified before is not asked for again."""
-        state = checkpoint.size, checkpoint.root
-        self._verified = {key: tile for key, tile in self._verified.items() if key[:2] == state}
-        wanted = tiles.with_proof(checkpoint.size, keys)
-        held = {key: self._verified[*state, key] for key in wanted if (*state, key) in self._verified}
-        held |= await self._read([key for key in wanted if key not in held])
-        found = tiles.verified(*state, held)
-        self._verified |= {(*state, key): tile for key, tile in found.items()}
-        return found
+        """These tiles of the tree, and others, verified; what was verified before is neither read nor judged again."""
+        tree = checkpoint.size, checkpoint.root
+        if tree != self._tree:
+            self._tree, self._verified = tree, {}
+        known = self._verified  # of this tree, also where another call turns to another one meanwhile
+        missing = [key for key in keys if key not in known]
+        if missing or not known:
+            read = await self._read([key for key in tiles.with_proof(checkpoint.size, missing) if key not in known])
+            known |= tiles.verified(*tree, read, known)
+        return known
 
     async def _read(self, keys: Iterable[TileKey]) -> dict[TileKey, bytes]:
         found: dict[TileKey, bytes] = {}

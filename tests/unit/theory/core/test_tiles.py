@@ -82,3 +82,37 @@ def test_a_changed_tile_is_refused(grown: dict[TileKey, bytes], size: int) -> No
 
 def test_the_leaf_of_an_event_is_that_of_the_bytes_of_its_hash() -> None:
     assert tiles.leaf_of("00" * 32) == leaf_hash(bytes(32))
+
+
+@pytest.fixture
+def known(grown: dict[TileKey, bytes]) -> dict[TileKey, bytes]:
+    """What one call says of a part of the whole tree."""
+    keys = tiles.with_proof(LEAVES, [TileKey(0, 3)])
+    return tiles.verified(LEAVES, merkle.root(LEAVES, PLAIN), {key: grown[key] for key in keys})
+
+
+def test_tiles_are_verified_with_those_that_were_before(
+    grown: dict[TileKey, bytes], known: dict[TileKey, bytes]
+) -> None:
+    root = merkle.root(LEAVES, PLAIN)
+    more = {key: grown[key] for key in tiles.with_proof(LEAVES, [TileKey(0, 4), TileKey(0, 270)]) if key not in known}
+    assert TileKey(0, 4) in more
+    assert not more.keys() & known.keys()
+    assert tiles.verified(LEAVES, root, more, known) == more
+    assert tiles.verified(LEAVES, root, {}, known) == {}
+    with pytest.raises(Corrupt):
+        tiles.verified(LEAVES, root, {TileKey(0, 4): grown[TileKey(0, 5)]}, known)
+
+
+@pytest.mark.parametrize("key", [*tiles.edge(LEAVES), TileKey(0, 3), TileKey(1, 0)])
+def test_a_tile_that_comes_again_is_not_believed_for_the_one_before(
+    grown: dict[TileKey, bytes], known: dict[TileKey, bytes], key: TileKey
+) -> None:
+    root, changed = merkle.root(LEAVES, PLAIN), bytearray(grown[key])
+    changed[0] ^= 1
+    assert tiles.verified(LEAVES, root, {key: grown[key]}, known).keys() == {key}
+    with pytest.raises(Corrupt) as caught:
+        tiles.verified(LEAVES, root, {key: bytes(changed)}, known)
+    assert caught.value.reason == "PROOF_INVALID"
+    with pytest.raises(Corrupt):
+        tiles.verified(LEAVES, root, {key: grown[key][:-32]}, known)

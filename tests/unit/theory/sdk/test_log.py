@@ -103,6 +103,19 @@ async def test_a_forged_tile_is_refused(spoilt: Callable[[bytes], bytes]) -> Non
         await refused(scene.faults(), "PROOF_INVALID")
 
 
+async def test_a_tile_that_was_verified_is_not_read_again(scene: Scene) -> None:
+    checkpoint, _ = await scene.log.checkpoint()
+    leaves = await scene.log.leaves(checkpoint, range(checkpoint.size))
+    scene.lies.spoilt = bytes.swapcase
+    assert await scene.log.leaves(checkpoint, range(checkpoint.size)) == leaves
+    scene.lies.events = scene.lies.log = history(*NAMES, "later")
+    scene.lies.spoilt = lambda data: data
+    grown, _ = await scene.log.checkpoint()
+    assert set(leaves.items()) < set((await scene.log.leaves(grown, range(grown.size))).items())
+    scene.lies.spoilt = bytes.swapcase
+    await refused(scene.log.leaves(checkpoint, [0]), "PROOF_INVALID")
+
+
 async def test_a_leaf_is_not_proven_in_the_place_of_another(scene: Scene) -> None:
     checkpoint, _ = await scene.log.checkpoint()
     leaf = leaf_of(SOUND.events[PLAN][7].this_hash)
