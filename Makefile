@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # ---- Set up
 
-.PHONY: help setup emulators minio lock stubs clean check fmt docs test-quick test test-all conformance chaos fuzz bench run image
+.PHONY: help setup emulators minio lock stubs clean check fmt docs test-quick test test-all conformance chaos drills fuzz bench run image
 help:  ## this list
 	@awk -F':.*## ' '/^# ---- /{printf "\n%s\n", substr($$0, 8)} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' \
 	  $(firstword $(MAKEFILE_LIST))
@@ -83,6 +83,9 @@ conformance: setup emulators  ## every adapter x every promise, over a socket
 
 chaos: setup emulators  ## stores killed again and again under load, then judged by what clients saw; ONLY="sqlite redis"
 	$(BIN)/python -m tests.chaos $(ONLY)
+
+drills: setup  ## executors, ledgers and their servers killed at every point and pair of points, with figures; ONLY="claimed settled"
+	$(BIN)/python -m tests.drills $(ONLY)
 
 FUZZ_S ?= 30
 fuzz: setup  ## texts near the vectors against the grammar, the keys, strict JSON and YAML, bodies of events; FUZZ_S=seconds each, ONLY="path yaml"
