@@ -30,6 +30,10 @@ class LedgerHistory:
     acked: dict[Key, Place] = field(default_factory=dict)
     heads: list[Mapping[str, Place]] = field(default_factory=list)
     """Where chains were seen to stand, in the order in which they were looked at."""
+    checkpoints: int = 0
+    """How many signed states were seen, each of which contained all before it."""
+    refused: list[str] = field(default_factory=list)
+    """What the log could not prove of those."""
 
     def faults(self, stored: Collection[Event]) -> list[str]:
         """What the chains, read whole at the end, say otherwise than what was answered."""
@@ -49,7 +53,7 @@ class LedgerHistory:
                 found.append(f"acknowledged, and lost: {key}")
             elif place_by_key[key] != place:
                 found.append(f"acknowledged at {place}, stored at {place_by_key[key]}: {key}")
-        return found + self._moved_heads(hash_by_place) + _gaps(hash_by_place)
+        return found + self.refused + self._moved_heads(hash_by_place) + _gaps(hash_by_place)
 
     def _moved_heads(self, hash_by_place: Mapping[tuple[str, int], str]) -> list[str]:
         found: list[str] = []

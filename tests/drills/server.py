@@ -13,8 +13,8 @@ from pathlib import Path
 from theory.wire.process import prepare
 
 
-def _killer(order: Path) -> Callable[[str], None]:
-    """What the executor calls at each of its points."""
+def killer(order: Path) -> Callable[[str], None]:
+    """What is to be called at each point."""
     reached: Counter[str] = Counter()
 
     def reach(point: str) -> None:
@@ -35,7 +35,7 @@ def main() -> int:
     from services.launch import launch  # noqa: PLC0415
     from services.settings import EmbeddedSettings  # noqa: PLC0415
 
-    return launch(EmbeddedSettings, lambda shared: assemblies(shared, _killer(shared.home / "kill_at")), databases)
+    return launch(EmbeddedSettings, lambda shared: assemblies(shared, killer(shared.home / "kill_at")), databases)
 
 
 if __name__ == "__main__":

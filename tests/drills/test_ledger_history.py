@@ -62,3 +62,9 @@ def test_a_head_that_goes_back_is_found() -> None:
     history = told(events)
     history.heads.reverse()
     assert any("went back" in each for each in history.faults(events))
+
+
+def test_a_state_that_does_not_contain_one_before_is_found() -> None:
+    history = told(chain("a"))
+    history.refused.append("LOG_FORKED")
+    assert history.faults(chain("a")) == ["LOG_FORKED"]
