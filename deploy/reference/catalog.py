@@ -51,6 +51,7 @@ def _processor(document: Mapping[str, JSON]) -> Iterator[str]:
         ("writes", _codes(each.text for each in spec.writes)),
         ("admission", _predicates(spec.admission)),
         ("success", _predicates(spec.success)),
+        ("topics", "every one of its plan" if spec.topics is None else _codes(spec.topics)),
         ("adapter", _adapter(spec.adapter)),
     ]
     yield table(("", ""), rows)

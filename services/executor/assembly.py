@@ -10,13 +10,15 @@ import grpc
 
 from services.drivers.background import Background
 from services.drivers.sql.owner import Located
-from services.executor.access import ACCESS
+from services.executor.access import ACCESS, PASSED_ON
 from services.executor.adapters.peers import LedgerPeer, RegistryPeer, ScratchPeer, SecretsPeer, WorldPeer
 from services.executor.adapters.places import DirectoryPlaces, MemoryPlaces, RoutedPlaces
 from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
 from services.executor.adapters.runtimes.installation import installation_id
+from services.executor.adapters.sockets import AttemptSockets
 from services.executor.adapters.state import Replica, open_state
 from services.executor.adapters.state.sql import METADATA
+from services.executor.adapters.tokens import KeySigner
 from services.executor.config import ExecutorConfig
 from services.executor.domain.attempt import Attempts
 from services.executor.domain.cancel import Cancellations
@@ -29,8 +31,10 @@ from services.executor.domain.plan import Plans
 from services.executor.domain.replay import Replays
 from services.executor.domain.resolve import Resolver
 from services.executor.domain.run import Limits, Runs
+from services.executor.domain.serving import Serving
 from services.executor.domain.submit import Submissions
 from services.executor.domain.sweep import Sweep
+from services.executor.domain.tokens import Tokens
 from services.executor.domain.watch import WatchedState
 from services.executor.ports import Peers, Runtime
 from services.executor.servicer import ExecutorServicer
@@ -39,7 +43,8 @@ from theory.core.clock import Clock, SystemClock
 from theory.core.errors import Invalid
 from theory.core.ids import IdSource, SystemIds
 from theory.core.secret import Secret
-from theory.wire.channel import connect
+from theory.wire.channel import connect, passing
+from theory.wire.gate import Gate
 from theory.wire.identity import Role, ServiceKeys
 from theory.wire.server import ServiceUnit
 
@@ -82,6 +87,7 @@ async def assemble(
         )
         places = RoutedPlaces(directories, memory)
         opening.push_async_callback(places.close)
+        sockets = await _sockets(config, clock, ids, opening)
         served = await _runtimes(config, clock, memory, opening, runtimes or {})
         opened = opening.pop_all()
 
@@ -98,6 +104,7 @@ async def assemble(
     runs = Runs(
         peers=peers,
         places=places,
+        serving=Serving(sockets, Tokens(world=peers.world, signer=_signer(config, clock, ids), clock=clock)),
         leftovers=leftovers,
         resolver=resolver,
         clock=clock,
@@ -205,6 +212,23 @@ async def _peers(config: ExecutorConfig, opening: AsyncExitStack) -> Peers:
         secrets=SecretsPeer(channel(config.resources_url)),
         scratch=ScratchPeer(channel(config.resources_url)),
     )
+
+
+async def _sockets(config: ExecutorConfig, clock: Clock, ids: IdSource, opening: AsyncExitStack) -> AttemptSockets:
+    """The sockets of attempts. Their calls have connections of their own, which know no token of this service."""
+    urls = {"artifacts": config.artifacts_url, "resources": config.resources_url}
+    channels = {url: passing(url, ids=ids) for url in urls.values()}
+    for channel in channels.values():
+        opening.push_async_callback(channel.close)
+    routes = {method: channels[urls[service]] for service, methods in PASSED_ON.items() for method in methods}
+    sockets = await AttemptSockets.open(config.home / "executor", partial(Gate, routes, clock))
+    opening.push_async_callback(sockets.close)
+    return sockets
+
+
+def _signer(config: ExecutorConfig, clock: Clock, ids: IdSource) -> KeySigner:
+    key = config.home / "executor" / "attempts.key"
+    return KeySigner(key, config.home / "attempts.jwks.json", clock=clock, ids=ids)
 
 
 async def _runtimes(

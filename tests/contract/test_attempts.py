@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from services.artifacts import assembly as artifacts
 from services.artifacts.access import ACCESS as ARTIFACTS
 from services.artifacts.config import ArtifactsConfig
+from services.executor.access import PASSED_ON
 from services.executor.adapters.tokens import KeySigner
 from services.resources import assembly as resources
 from services.resources.access import ACCESS as RESOURCES
@@ -21,14 +22,16 @@ from theory.api.artifacts.v1 import streams_pb2 as streams
 from theory.api.resources.v1 import kv_pb2 as kv
 from theory.api.resources.v1 import queue_pb2 as queue
 from theory.core.clock import SystemClock
-from theory.core.errors import Denied
+from theory.core.errors import Denied, Unsupported
 from theory.core.grant import AttemptGrant
 from theory.core.ids import ExecutionId, PlanId, SystemIds
+from theory.core.secret import Secret
 from theory.core.world_path import WorldName
 from theory.testing.refusals import refusal
-from theory.wire.channel import call, connect
-from theory.wire.identity import Role
-from theory.wire.server import running
+from theory.wire.channel import call, connect, passing
+from theory.wire.gate import Gate
+from theory.wire.identity import ANYONE, Role
+from theory.wire.server import RunningServer, running
 
 GRANT = AttemptGrant(PlanId("mine"), WorldName("mine"), ExecutionId("mine.a"), 0, 1, ())
 _OTHER: Mapping[str, Any] = {"plan_id": "other"}
@@ -92,22 +95,80 @@ def test_every_method_that_names_somebody_is_asked() -> None:
     assert {name for name in _open() if _names_somebody(_input_of(name))} == set(FOREIGN)
 
 
+def test_sockets_pass_on_what_is_open_to_attempts_and_nothing_else() -> None:
+    """I-167: a method joins where its own service opens it and the executor's table names it, not by one of the two."""
+    tables = {"artifacts": ARTIFACTS, "resources": RESOURCES}
+    opened = {
+        name: {method for method, scope in table.items() if Role.ATTEMPT in scope} for name, table in tables.items()
+    }
+    assert {name: set(methods) for name, methods in PASSED_ON.items()} == opened
+    assert sum(map(len, PASSED_ON.values())) == len(_open())
+
+
 @pytest.fixture
-async def attempt(tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
-    key, published = tmp_path / "executor" / "attempts.key", tmp_path / "attempts.jwks.json"
-    token = (await KeySigner(key, published, clock=SystemClock(), ids=SystemIds()).sign(GRANT)).text.reveal()
+async def server(tmp_path: Path) -> AsyncIterator[RunningServer]:
     stores = dict.fromkeys(("kv_url", "queue_url"), "memory:")
     held = dict.fromkeys(("blobs_url", "database_url", "streams_url"), "memory:") | {"data_url": "off"}
     units = [
         await artifacts.assemble(ArtifactsConfig.load({"home": tmp_path, **held})),
         await resources.assemble(ResourcesConfig.load({"home": tmp_path, **stores})),
     ]
-    async with running(units) as server, connect(server.url, token=token) as channel:
+    async with running(units) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def token(tmp_path: Path) -> Secret:
+    key, published = tmp_path / "executor" / "attempts.key", tmp_path / "attempts.jwks.json"
+    return (await KeySigner(key, published, clock=SystemClock(), ids=SystemIds()).sign(GRANT)).text
+
+
+@pytest.fixture
+async def attempt(server: RunningServer, token: Secret) -> AsyncIterator[grpc.aio.Channel]:
+    async with connect(server.url, token=token.reveal()) as channel:
         yield channel
 
 
+@pytest.fixture(params=[None, *sorted(ANYONE)], ids=str)
+async def inside(
+    request: pytest.FixtureRequest, server: RunningServer, token: Secret, tmp_path: Path
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A caller behind the socket of an attempt, who says that it is somebody else, or says nothing."""
+
+    async def bearer() -> Secret:
+        return token
+
+    assert server.keys is not None
+    said = None if request.param is None else server.keys.token_of(request.param)
+    path = tmp_path / "run.sock"
+    async with passing(server.url) as outward, connect(f"unix://{path}", token=said) as inward:
+        routes = {method: outward for methods in PASSED_ON.values() for method in methods}
+        gate = Gate(routes, SystemClock(), bearer)
+        await gate.open(str(path))
+        yield inward
+        await gate.close()
+
+
 async def test_whatever_is_somebody_elses_is_denied(attempt: grpc.aio.Channel) -> None:
+    await _denied(attempt)
+
+
+async def test_behind_its_socket_a_caller_is_the_attempt_whoever_it_says_it_is(inside: grpc.aio.Channel) -> None:
+    """I-166: every method that names somebody, under every role that a caller may claim."""
+    await _denied(inside)
+
+
+async def test_behind_its_socket_nothing_else_is_there(inside: grpc.aio.Channel) -> None:
+    """I-167: whatever both services have beside, and what every server has."""
+    others = {"/grpc.health.v1.Health/Check", *ARTIFACTS, *RESOURCES} - set(_open().values())
+    for method in sorted(others):
+        asking: Any = inside.unary_unary(method)
+        with pytest.raises(Unsupported):
+            await call(asking, b"")
+
+
+async def _denied(channel: grpc.aio.Channel) -> None:
     for name, request in FOREIGN.items():
-        asking: Any = attempt.unary_unary(_open()[name], request_serializer=type(request).SerializeToString)
+        asking: Any = channel.unary_unary(_open()[name], request_serializer=type(request).SerializeToString)
         denied = await refusal(call(asking, request), Denied, "ATTEMPT_DENIED")
         assert denied.metadata["field"] in _NAMES, name

@@ -270,7 +270,8 @@ async def test_reaping_ends_every_attempt_but_those_named(bench: Workbench) -> N
 async def test_a_processor_gets_little_of_the_environment(bench: Workbench) -> None:
     result = await bench.invoke(_spec(bench, "import os\nprint(*sorted(os.environ))\n"))
     assert words(result.logs_tail) == [
-        *("HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUTF8", "THEORY_WORK_DIR", "TMPDIR")
+        *("HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONUTF8"),
+        *("THEORY_URL", "THEORY_WORK_DIR", "TMPDIR"),
     ]
 
 

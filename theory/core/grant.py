@@ -77,6 +77,18 @@ class AttemptGrant:
         }
         return claims if self.topics is None else claims | {"topics": list(self.topics)}
 
+    def to_document(self) -> dict[str, JSON]:
+        """The same for the attempt itself: what it has to name in its requests."""
+        document: dict[str, JSON] = {
+            "plan_id": self.plan_id.text,
+            "world": self.world.text,
+            "execution_id": self.execution_id.text,
+            "attempt_idx": self.attempt_idx,
+            "epoch": self.epoch,
+            "writes": [each.text for each in self.writes],
+        }
+        return document if self.topics is None else document | {"topics": list(self.topics)}
+
     @classmethod
     def from_claims(cls, claims: JSON) -> Self:
         """The grant that claims hold, others passed over; `Invalid` (`FIELD_INVALID`) with `field`."""

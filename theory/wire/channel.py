@@ -12,7 +12,7 @@ from theory.core.errors import Invalid, NotReady, Unavailable
 from theory.core.ids import IdSource, SystemIds
 from theory.wire.address import Address
 from theory.wire.context import current_call
-from theory.wire.options import CHANNEL_OPTIONS, MESSAGE_BYTES
+from theory.wire.options import CHANNEL_OPTIONS, MESSAGE_BYTES, PASSING_OPTIONS
 from theory.wire.status import from_rpc_error
 
 TIMEOUT_S = 30.0
@@ -36,6 +36,14 @@ def connect(url: str, *, token: str | None = None, ids: IdSource | None = None) 
     address = Address.parse(url)
     return IdentifiedChannel(
         grpc.aio.insecure_channel(address.target, options=CHANNEL_OPTIONS), url=url, token=token, ids=ids or SystemIds()
+    )
+
+
+def passing(url: str, *, ids: IdSource | None = None) -> grpc.aio.Channel:
+    """A channel without identity, for calls that are passed on: each brings its own token, and is sent once."""
+    address = Address.parse(url)
+    return IdentifiedChannel(
+        grpc.aio.insecure_channel(address.target, options=PASSING_OPTIONS), url=url, token=None, ids=ids or SystemIds()
     )
 
 

@@ -15,7 +15,7 @@ from theory.core.errors import Denied, Exhausted, TheoryError, Unauthenticated
 from theory.core.ids import IdSource
 from theory.wire.context import Call, Context
 from theory.wire.identity import KEYED_TOKEN, AttemptVerifier, Principal, Role, Scope, ServiceKeys
-from theory.wire.status import DETAILS_KEY, code_of, to_status
+from theory.wire.status import answer_of, code_of
 from theory.wire.telemetry import CALLS, log
 
 MIN_REMAINING_S = 0.01
@@ -160,9 +160,8 @@ class MappingErrors(Layer):
             if code_of(shown) is grpc.StatusCode.INTERNAL:
                 sentence = f"internal error; the service's log has it as {call.request_id}"
                 shown = TheoryError("INTERNAL", sentence, request_id=call.request_id)
-            status = to_status(shown)
-            call.code = code_of(shown)
-            call.answer = (call.code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+            call.answer = answer_of(shown)
+            call.code = call.answer[0]
 
 
 class KeepingDeadlines(Layer):

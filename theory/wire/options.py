@@ -23,6 +23,19 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
 )
 
+GATE_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.max_metadata_size", METADATA_BYTES),
+    # A processor of many processes has a connection in each; a hostile one must not use up this process's files.
+    ("grpc.max_allowed_incoming_connections", 16),
+    ("grpc.max_concurrent_streams", 32),
+    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+)
+"""For a server whose callers nobody trusts."""
+
 NOT_IDEMPOTENT: tuple[tuple[str, str], ...] = (
     ("theory.api.resources.v1.KVService", "Incr"),
     ("theory.api.resources.v1.QueueService", "Consume"),
@@ -68,3 +81,10 @@ CHANNEL_OPTIONS: tuple[tuple[str, int | bytes], ...] = (
     ("grpc.enable_http_proxy", 0),  # a proxy for the web in the environment is none for gRPC in plain text
     ("grpc.service_config", service_config()),
 )
+
+PASSING_OPTIONS: tuple[tuple[str, int | bytes], ...] = (
+    *(each for each in CHANNEL_OPTIONS if each[0] not in {"grpc.enable_retries", "grpc.service_config"}),
+    ("grpc.enable_retries", 0),  # who asked first repeats it: nothing is kept here for that
+    ("grpc.use_local_subchannel_pool", 1),  # a connection of their own: what stalls there stalls nobody else
+)
+"""For channels that pass on what strangers ask."""

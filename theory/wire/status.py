@@ -10,6 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 from theory.api.core.v1.item_status_pb2 import ItemStatus
 from theory.core import errors
 from theory.core.errors import Exhausted, TheoryError, Unavailable
+from theory.wire.context import Answer
 
 DOMAIN = "theory.dev"
 """`ErrorInfo.domain` of everything that is ours."""
@@ -65,6 +66,12 @@ def to_status(error: TheoryError) -> status_pb2.Status:
         delay.FromNanoseconds(int(error.retry_after_s * _NANOS))
         status.details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     return status
+
+
+def answer_of(error: TheoryError) -> Answer:
+    """How a call ends that fails with `error`: code, sentence, and the trailer that carries the rest."""
+    status = to_status(error)
+    return code_of(error), status.message, ((DETAILS_KEY, status.SerializeToString()),)
 
 
 def from_rpc_error(error: grpc.aio.AioRpcError, *, url: str = "") -> Exception:

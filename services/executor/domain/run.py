@@ -12,6 +12,7 @@ from services.executor.domain.collect import Collected, collect
 from services.executor.domain.leftovers import Leftovers
 from services.executor.domain.patience import patiently
 from services.executor.domain.resolve import Resolver
+from services.executor.domain.serving import Serving
 from services.executor.domain.statement import check_fits, fingerprint_of
 from services.executor.domain.view import AttemptView
 from services.executor.domain.volumes import located
@@ -84,6 +85,7 @@ class Runs:
         *,
         peers: Peers,
         places: Places,
+        serving: Serving,
         leftovers: Leftovers,
         resolver: Resolver,
         clock: Clock,
@@ -94,6 +96,7 @@ class Runs:
         self._secrets = peers.secrets
         self._scratch = peers.scratch
         self._places = places
+        self._serving = serving
         self._leftovers = leftovers
         self._resolver = resolver
         self._clock = clock
@@ -121,7 +124,10 @@ class Runs:
             place, context = await self._place(plan, snapshot, record, attempt)
             self._reach("placed")
             runtime = self._resolver.runtime(record.runtime)
-            async with stop.passed_on(lambda: runtime.cancel(context), self._clock):
+            async with AsyncExitStack() as held:
+                if runtime.needs_directory:
+                    await held.enter_async_context(self._serving.attempt(plan, snapshot, record, attempt, place))
+                await held.enter_async_context(stop.passed_on(lambda: runtime.cancel(context), self._clock))
                 result = await runtime.invoke(record.processor.text, context, image_digest=attempt.image_digest)
             self._reach("exited")
             if result.outcome is not AttemptOutcome.SUCCEEDED:

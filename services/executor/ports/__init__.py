@@ -12,6 +12,7 @@ from services.executor.ports.record import (
     Replayed,
 )
 from services.executor.ports.runtime import Runtime
+from services.executor.ports.socket import Bearer, Gate, Sockets
 from services.executor.ports.state import ExecutorState
 from services.executor.ports.token import AttemptToken, Signer
 
@@ -19,9 +20,11 @@ __all__ = [
     "AttemptPlace",
     "AttemptRecord",
     "AttemptToken",
+    "Bearer",
     "CollectedFile",
     "ExecutionRecord",
     "ExecutorState",
+    "Gate",
     "Ledger",
     "MemoEntry",
     "Peers",
@@ -36,6 +39,7 @@ __all__ = [
     "Scratch",
     "Secrets",
     "Signer",
+    "Sockets",
     "World",
     "WrittenTree",
 ]

@@ -16,6 +16,7 @@ from theory.core.world_path import PathPrefix
 
 _SECRET_NAME = re.compile(r"(?!THEORY_)[A-Za-z_][A-Za-z0-9_]{0,127}").fullmatch
 _OCI = re.compile(r"[a-z0-9][A-Za-z0-9./:_-]{0,400}@sha256:[0-9a-f]{64}").fullmatch
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 _RELATIVE = re.compile(r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+)*").fullmatch
 _DECIMAL = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,3}))?").fullmatch
 _MAX_CPU_MILLI = 1_024_000
@@ -83,6 +84,8 @@ class ProcessorSpec:
     writes: tuple[WriteEntry, ...]
     admission: tuple[Predicate, ...]
     success: tuple[Predicate, ...]
+    topics: tuple[str, ...] | None
+    """The topics that its attempts may use; None where it declares none, and every topic of their plan is open."""
     adapter: Mapping[str, JSON]
     """What single adapters want to know, such as `modal`; passed on unread."""
     document: Mapping[str, JSON]
@@ -114,6 +117,7 @@ class ProcessorSpec:
             ),
             admission=_predicates(predicates, "admission"),
             success=_predicates(predicates, "success"),
+            topics=_topics(fields.object("scratch")),
             adapter=fields.mapping("adapter"),
             document=fields.document,
         )
@@ -185,6 +189,22 @@ def _schema_of(predicate: Predicate) -> Ref | None:
         return None
     schema = predicate.args.get("schema")
     return Ref.parse(schema if isinstance(schema, str) else "")
+
+
+def _topics(fields: Fields) -> tuple[str, ...] | None:
+    if "topics" not in fields:
+        return None
+    topics = fields.texts("topics", _topic)
+    if len(set(topics)) != len(topics):
+        raise fields.refusal("a topic is named twice", "topics")
+    return topics
+
+
+def _topic(text: str) -> str:
+    if _TOPIC(text) is None:
+        message = "a topic has 1 to 128 letters, digits, '.', '_' and '-'"
+        raise Invalid("TOPIC_INVALID", message, value=shown(text))
+    return text
 
 
 def _secret_name(text: str) -> str:

@@ -151,7 +151,7 @@ class DirectoryPlaces:
             if request.secrets:
                 self._secrets.write(run, request.secrets)
             else:
-                run.chmod(0o555)
+                run.chmod(0o755)  # what runs there is another user, or has a read-only view
             if self._may_mount:
                 mount.bind_read_only(place.world)
                 mount.memory(

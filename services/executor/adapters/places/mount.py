@@ -3,6 +3,8 @@
 import ctypes
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _READ_ONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND = 1, 2, 4, 8, 32, 4096
@@ -27,6 +29,22 @@ def memory(target: Path, *, size_bytes: int, inodes: int, mode: int, owner: int,
 def seal(target: Path) -> None:
     """Make a mount of ours read-only, for root too."""
     _mount(None, target, None, _REMOUNT | _READ_ONLY | _CLOSED, None)
+
+
+@contextmanager
+def unsealed(target: Path) -> Iterator[None]:
+    """Open a mount that was sealed for as long as the block takes; one that is no mount is left as it is.
+
+    What a container has of it stays closed: its view has a seal of its own.
+    """
+    if target not in mounted_below(target):
+        yield
+        return
+    _mount(None, target, None, _REMOUNT | _CLOSED, None)
+    try:
+        yield
+    finally:
+        seal(target)
 
 
 def bind_read_only(directory: Path) -> None:

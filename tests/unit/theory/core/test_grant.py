@@ -85,3 +85,17 @@ def test_claims_say_all_of_it_and_are_read_back() -> None:
 def test_claims_of_another_form_are_refused(claim: str, value: JSON) -> None:
     with pytest.raises(Invalid):
         AttemptGrant.from_claims(GRANT.to_claims() | {claim: value})
+
+
+def test_an_attempt_is_told_who_it_is() -> None:
+    document = GRANT.to_document()
+    assert document == {
+        "plan_id": "p-1",
+        "world": "shared",
+        "execution_id": "p-1.a",
+        "attempt_idx": 2,
+        "epoch": 5,
+        "writes": ["/artifacts/outputs/text/**", "/artifacts/answer.json"],
+        "topics": ["jobs"],
+    }
+    assert "topics" not in AttemptGrant(GRANT.plan_id, GRANT.world, X, 0, 1, ()).to_document()

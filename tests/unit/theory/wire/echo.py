@@ -92,6 +92,10 @@ class Caller:
             response_deserializer=StringValue.FromString,
         )
 
+    def raw(self, name: str) -> Any:
+        """A method by its full name, bytes in and bytes out."""
+        return self._channel.unary_unary(name)
+
     async def unary(self, text: str = "a", *, name: str = "Unary", timeout_s: float = 10) -> str:
         answer: StringValue = await call(self.method(name, "unary_unary"), StringValue(value=text), timeout_s=timeout_s)
         return answer.value

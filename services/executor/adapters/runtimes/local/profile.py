@@ -15,6 +15,7 @@ from services.executor.adapters.places.layout import (
     OUT,
     PROCESSOR_UID,
     RUN,
+    SOCKET,
     VOLUMES,
     WORLD,
 )
@@ -61,7 +62,7 @@ def creation(client: docker.APIClient, wanted: Enclosure) -> dict[str, Any]:
         # The image's own could be a path of the host's making.
         "working_dir": WORK_DIR,
         "hostname": "processor",
-        "environment": {"THEORY_WORK_DIR": WORK_DIR},
+        "environment": {"THEORY_WORK_DIR": WORK_DIR, "THEORY_URL": f"unix://{WORK_DIR}/{RUN}/{SOCKET}"},
         "labels": dict(wanted.labels),
         "network_disabled": True,
         # The proxies of whoever started the executor are nobody's business in there.

@@ -7,9 +7,11 @@ import signal
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from services.executor.adapters.images.context import SITE
 from services.executor.adapters.places.faults import place_gone, translated
+from services.executor.adapters.places.layout import RUN, SOCKET
 from services.executor.adapters.places.marker import Marker
 from services.executor.adapters.runtimes.frames import Position, page
 from services.executor.adapters.runtimes.log import LogTail, secrets_of
@@ -36,6 +38,8 @@ _MIB = 1024 * 1024
 _BELT_S = 60
 """How much later than its deadline a processor ends whose executor is gone."""
 _GONE_WITHIN_S = 30.0
+_MAX_SOCKET_PATH_BYTES = 100
+_FROM_WITHIN = Path("/proc/self/cwd")
 _LOOK_AGAIN_S = 5.0
 """How often the marks are looked at while nothing happens."""
 
@@ -144,6 +148,7 @@ class ProcessRuntime:
             "PYTHONDONTWRITEBYTECODE": "1",  # the sources stay as they were staged
             "PYTHONPATH": str(sources / SITE),
             "PYTHONUTF8": "1",
+            "THEORY_URL": _url_of(place),
             "THEORY_WORK_DIR": str(place),
             "TMPDIR": str(temporary),
         }
@@ -175,6 +180,13 @@ class ProcessRuntime:
             if await until_set(ended, self._clock, patience_s):
                 return
         await self._threads.run(processes.kill_all, place)
+
+
+def _url_of(place: Path) -> str:
+    """The socket of the attempt, by a path that fits into an address: the command begins in its place."""
+    path = place / RUN / SOCKET
+    fits = len(os.fsencode(path)) <= _MAX_SOCKET_PATH_BYTES
+    return f"unix://{quote(str(path if fits else _FROM_WITHIN / RUN / SOCKET))}"
 
 
 def _result(place: Path, timeout_s: int) -> ProcessorResult:

@@ -8,15 +8,16 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.executor.adapters.tokens import KeySigner
-from services.executor.domain.tokens import Tokens, grant_of
+from services.executor.domain.tokens import RENEWED_BEFORE_S, Tokens, grant_of
 from services.executor.ports import ExecutionRecord, PlanRecord
-from tests.documents import STEP
+from tests.documents import STEP, tool
 from tests.embedded import Embedded
 from tests.peers import peers_of
 from tests.records import ATTEMPT, EXECUTION, PLAN
 from theory.core.cid import Cid
-from theory.core.clock import SystemClock
+from theory.core.clock import FakeClock, SystemClock
 from theory.core.errors import Conflict, NotFound
+from theory.core.grant import MAX_TOKEN_LIFE_S
 from theory.core.ids import ExecutionId, PlanId, SystemIds
 from theory.core.refs import Ref, SpecKind
 from theory.core.selector import Selector
@@ -100,3 +101,48 @@ async def test_an_attempt_that_was_overtaken_is_not_admitted(theory: Embedded) -
     with pytest.raises(Conflict) as caught:
         await tokens.admit(plan, snapshot, record, ATTEMPT)
     assert caught.value.reason == "EPOCH_FENCED"
+
+
+async def test_declared_topics_are_granted_and_no_other(theory: Embedded) -> None:
+    await theory.publish(tool("test/topics@1", scratch={"topics": ["jobs"]}))
+    plan = plan_of("p-topics")
+    record = replace(execution_of(plan, "a", b"photo"), processor=Ref("test/topics@1"))
+    snapshot = await peers_of(theory).registry.create_snapshot([(SpecKind.TOOLS, record.processor)])
+    assert grant_of(plan, snapshot, record, ATTEMPT).topics == ("jobs",)
+
+
+async def test_who_never_asks_for_a_token_costs_nothing(theory: Embedded, tmp_path: Path) -> None:
+    plan = plan_of("p-silent")
+    record = execution_of(plan, "a", b"photo")
+    before = REGISTRY.get_sample_value(*RPCS) or 0
+    tokens_of(theory, tmp_path).bearer(plan, await _snapshot(theory), record, record.attempt or ATTEMPT)
+    assert (REGISTRY.get_sample_value(*RPCS) or 0) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_token_is_given_again_until_it_is_nearly_over(theory: Embedded, tmp_path: Path) -> None:
+    """I-168: signed well before the one before it expires; told of once."""
+    plan, clock = plan_of("p-renewed"), FakeClock()
+    await theory.theory.artifacts.put_blob(b"photo")
+    record = execution_of(plan, "a", b"photo")
+    signer = KeySigner(tmp_path / "key", tmp_path / "published", clock=clock, ids=SystemIds())
+    tokens = Tokens(world=peers_of(theory).world, signer=signer, clock=clock)
+    bearer = tokens.bearer(plan, await _snapshot(theory), record, record.attempt or ATTEMPT)
+    before = REGISTRY.get_sample_value(*RPCS) or 0
+    first, again = await asyncio.gather(bearer(), bearer())
+    assert first.reveal() == again.reveal()
+    clock.advance(MAX_TOKEN_LIFE_S - RENEWED_BEFORE_S - 1)
+    assert (await bearer()).reveal() == first.reveal()
+    clock.advance(2)
+    assert (await bearer()).reveal() != first.reveal()
+    assert (REGISTRY.get_sample_value(*RPCS) or 0) - before == 1
+
+
+async def test_who_could_not_be_admitted_may_ask_again(theory: Embedded, tmp_path: Path) -> None:
+    plan = plan_of("p-later")
+    record = execution_of(plan, "a", b"a photo that comes later")
+    bearer = tokens_of(theory, tmp_path).bearer(plan, await _snapshot(theory), record, record.attempt or ATTEMPT)
+    with pytest.raises(NotFound):
+        await bearer()
+    await theory.theory.artifacts.put_blob(b"a photo that comes later")
+    assert (await bearer()).reveal()

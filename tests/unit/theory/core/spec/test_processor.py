@@ -194,3 +194,17 @@ def test_what_is_wrong_is_said_with_its_field(changes: Mapping[str, JSON], field
 def test_what_is_no_document_is_refused(document: JSON) -> None:
     with refused(Invalid, "SPEC_INVALID", field="$"):
         ProcessorSpec.parse(document)
+
+
+def test_topics_are_all_or_those_that_are_declared() -> None:
+    assert ProcessorSpec.parse(SMALL).topics is None
+    assert ProcessorSpec.parse({**SMALL, "scratch": {"topics": []}}).topics == ()
+    assert ProcessorSpec.parse({**SMALL, "scratch": {"topics": ["jobs", "a.B-c_1"]}}).topics == ("jobs", "a.B-c_1")
+
+
+@pytest.mark.parametrize("topics", [["a b"], [""], ["x" * 129], ["jobs", "jobs"], [1], "jobs"])
+def test_topics_that_no_queue_could_have_are_refused(topics: JSON) -> None:
+    with pytest.raises(Invalid) as caught:
+        ProcessorSpec.parse({**SMALL, "scratch": {"topics": topics}})
+    assert caught.value.reason == "SPEC_INVALID"
+    assert caught.value.metadata["field"].startswith("scratch.topics")

@@ -94,3 +94,18 @@ def test_memory_is_told_from_disk(target: Path) -> None:
 def test_mounting_where_nothing_is_fails(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r".*"):
         mount.memory(tmp_path / "missing", size_bytes=4096, inodes=8, mode=0o700, owner=os.getuid())
+
+
+def test_a_sealed_mount_is_opened_for_a_moment_alone(target: Path) -> None:
+    mount.memory(target, size_bytes=64 * 1024, inodes=10, mode=0o700, owner=0)
+    mount.seal(target)
+    with mount.unsealed(target):
+        (target / "new").touch()
+    with pytest.raises(OSError, match="Read-only"):
+        (target / "more").touch()
+
+
+def test_what_is_no_mount_is_left_as_it_is(tmp_path: Path) -> None:
+    with mount.unsealed(tmp_path):
+        (tmp_path / "new").touch()
+    (tmp_path / "more").touch()
