@@ -25,6 +25,7 @@ from services.executor.domain.cancel import Cancellations
 from services.executor.domain.ending import Endings
 from services.executor.domain.leases import Leases
 from services.executor.domain.leftovers import Leftovers
+from services.executor.domain.lines import Lines
 from services.executor.domain.logs import Logs
 from services.executor.domain.lookup import MemoIndex
 from services.executor.domain.plan import Plans
@@ -112,12 +113,14 @@ async def assemble(
         reach=reach,
     )
     endings = Endings(state=state, ledger=peers.ledger, world=peers.world, runs=runs, clock=clock, reach=reach)
+    lines = Lines(state=state, clock=clock, save=endings.save)
     attempts = Attempts(
         state=state,
         world=peers.world,
         resolver=resolver,
         runs=runs,
         endings=endings,
+        lines=lines,
         clock=clock,
         max_in_flight=config.max_in_flight,
         reach=reach,
@@ -158,7 +161,7 @@ async def assemble(
         rpc.add_ExecutorServiceServicer_to_server(servicer, server)
 
     async def start() -> None:
-        running = {"leftovers": leftovers.run, "cancellations": cancellations.run}
+        running = {"leftovers": leftovers.run, "cancellations": cancellations.run, "lines": lines.run}
         for name, run in running.items():
             _begin(opened, name, run)
         opened.push_async_callback(plans.close)

@@ -14,7 +14,7 @@ from theory.core import jcs
 from theory.core.adapters import LogSource
 from theory.core.artifact import Output
 from theory.core.errors import Exhausted, Invalid, TheoryError
-from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState, Wait
 from theory.core.jcs import JSON
 from theory.core.plan import PlanSpec
 from theory.core.receipt import AttemptOutcome
@@ -39,6 +39,11 @@ _EXECUTION_STATE: Mapping[ExecutionState, execution_pb2.Execution.State.ValueTyp
     ExecutionState.FAILED: execution_pb2.Execution.STATE_FAILED,
     ExecutionState.SKIPPED: execution_pb2.Execution.STATE_SKIPPED,
     ExecutionState.CANCELLED: execution_pb2.Execution.STATE_CANCELLED,
+}
+_WAIT: Mapping[Wait | None, execution_pb2.Execution.Wait.ValueType] = {
+    None: execution_pb2.Execution.WAIT_UNSPECIFIED,
+    Wait.PLAN_LIMIT: execution_pb2.Execution.WAIT_PLAN_LIMIT,
+    Wait.PROCESSOR_LIMIT: execution_pb2.Execution.WAIT_PROCESSOR_LIMIT,
 }
 _OUTCOME: Mapping[AttemptOutcome, receipt_pb2.AttemptOutcome.ValueType] = {
     outcome: receipt_pb2.AttemptOutcome.Value(f"ATTEMPT_OUTCOME_{outcome.name}") for outcome in AttemptOutcome
@@ -114,6 +119,7 @@ def execution_to_proto(record: ExecutionRecord) -> execution_pb2.Execution:
         start_time=_time(record.start_time),
         finish_time=_time(record.finish_time),
         log_tail=record.log_tail,
+        wait=_WAIT[record.waits_for],
     )
 
 

@@ -119,7 +119,8 @@ async def _follow_lines(
 def _tell_line(progress: Progress, execution: ExecutionView, output: Output) -> None:
     starts = execution.state is ExecutionState.RUNNING and progress.plan.execution_count <= _SMALL_PLAN
     again = execution.state is ExecutionState.QUEUED and execution.attempt_idx > 0
-    if not (execution.state.terminal or starts or again):
+    waits = execution.waits_for is not None and progress.plan.execution_count <= _SMALL_PLAN
+    if not (execution.state.terminal or starts or again or waits):
         return
     word = "memo hit" if execution.memo_hit and execution.state is ExecutionState.SUCCEEDED else execution.state.value
     said = Cell(word, STYLE_BY_STATE.get(execution.state, ""))
@@ -135,6 +136,8 @@ def _rest(progress: Progress, execution: ExecutionView) -> str:
             return f", attempt {execution.attempt_idx + 1}"
         case ExecutionState.QUEUED if execution.failure is not None:
             return f" again after {failure_text(execution.failure)}"
+        case ExecutionState.QUEUED if execution.waits_for is not None:
+            return f" waiting for the {execution.waits_for.words}"
         case ExecutionState.RUNNING | ExecutionState.QUEUED | ExecutionState.WAITING:
             return ""
         case _:

@@ -111,6 +111,8 @@ def why(execution: ExecutionView) -> str:
     """Why an execution ran, took an earlier result, or failed."""
     if execution.state is ExecutionState.CANCELLED:
         return "it was cancelled"
+    if execution.waits_for is not None and not execution.state.terminal:
+        return f"waiting for the {execution.waits_for.words}"
     if execution.state in {ExecutionState.FAILED, ExecutionState.SKIPPED} and execution.failure is not None:
         return failure_text(execution.failure)
     memo = execution.memo

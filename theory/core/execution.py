@@ -46,6 +46,18 @@ class ExecutionState(StrEnum):
         return self not in {ExecutionState.WAITING, ExecutionState.QUEUED, ExecutionState.RUNNING}
 
 
+class Wait(StrEnum):
+    """Which limit of its plan's policy an execution waits for that could run."""
+
+    PLAN_LIMIT = "plan_limit"
+    PROCESSOR_LIMIT = "processor_limit"
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return self.value.replace("_", " ")
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why something failed: a reason of the enum, one sentence, and what the reason documents."""

@@ -13,7 +13,7 @@ from theory.core.adapters import LogSource
 from theory.core.artifact import Output, content_type_of
 from theory.core.cid import Cid
 from theory.core.errors import Corrupt, Invalid, TheoryError
-from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState, Wait
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.memo import memo_key_of
 from theory.core.plan import EachFile, FanOut, ItemList, PlanSpec, TransitionSpec
@@ -46,6 +46,10 @@ _EXECUTION_STATE: Mapping[int, ExecutionState] = {
     execution_pb2.Execution.STATE_FAILED: ExecutionState.FAILED,
     execution_pb2.Execution.STATE_SKIPPED: ExecutionState.SKIPPED,
     execution_pb2.Execution.STATE_CANCELLED: ExecutionState.CANCELLED,
+}
+_WAIT: Mapping[int, Wait] = {
+    execution_pb2.Execution.WAIT_PLAN_LIMIT: Wait.PLAN_LIMIT,
+    execution_pb2.Execution.WAIT_PROCESSOR_LIMIT: Wait.PROCESSOR_LIMIT,
 }
 _OUTCOME: Mapping[int, AttemptOutcome] = {
     receipt_pb2.AttemptOutcome.Value(f"ATTEMPT_OUTCOME_{each.name}"): each for each in AttemptOutcome
@@ -129,6 +133,7 @@ def execution_from_proto(message: execution_pb2.Execution) -> ExecutionView:
         start_time=_time(message, "start_time", message.start_time),
         finish_time=_time(message, "finish_time", message.finish_time),
         log_tail=message.log_tail,
+        waits_for=_WAIT.get(message.wait),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from theory.core.adapters import LogSource
 from theory.core.artifact import Output
 from theory.core.clock import rfc3339
-from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState, Wait
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.jcs import JSON
 from theory.core.money import UsdMicro
@@ -84,6 +84,8 @@ class ExecutionView:
     finish_time: datetime | None
     log_tail: str
     """The last lines that the last attempt wrote."""
+    waits_for: Wait | None = None
+    """Which limit of its policy holds it up; None where none does, or not for long."""
 
     @property
     def name(self) -> str:
@@ -118,6 +120,7 @@ class ExecutionView:
             "start_time": _time(self.start_time),
             "finish_time": _time(self.finish_time),
             "log_tail": self.log_tail,
+            "waits_for": None if self.waits_for is None else self.waits_for.value,
         }
 
 

@@ -16,6 +16,7 @@ from services.executor.domain.collect import Collected
 from services.executor.domain.cost import cost_usd_micro
 from services.executor.domain.ending import Endings
 from services.executor.domain.fixing import Fixing
+from services.executor.domain.lines import Lines
 from services.executor.domain.patience import patiently
 from services.executor.domain.resolve import Resolved, Resolver
 from services.executor.domain.run import Runs
@@ -41,7 +42,7 @@ _FINAL = frozenset({AttemptOutcome.SUCCEEDED, AttemptOutcome.CANCELLED})
 class Attempts:
     """Drives executions to their end, whatever happens in between."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the rules
         self,
         *,
         state: ExecutorState,
@@ -49,6 +50,7 @@ class Attempts:
         resolver: Resolver,
         runs: Runs,
         endings: Endings,
+        lines: Lines,
         clock: Clock,
         max_in_flight: int,
         reach: Callable[[str], None],
@@ -61,6 +63,7 @@ class Attempts:
         self._fixing = Fixing(world=world, clock=clock, save=endings.save, reach=reach)
         self._clock = clock
         self._seats = Seats(max_in_flight)
+        self._lines = lines
         self._reach = reach
 
     async def take_up(self, plan: PlanRecord, records: Iterable[ExecutionRecord]) -> None:
@@ -91,6 +94,7 @@ class Attempts:
         while not record.state.terminal:
             try:
                 async with AsyncExitStack() as held:
+                    record = await self._let_in(held, plan, policy, record, stop)
                     await self._entered(held, self._seats.slot(record), record, stop)
                     record = await self._step(plan, snapshot, policy, record, stop)
             except Stopped:
@@ -99,6 +103,15 @@ class Attempts:
                 # Without its slot: others run meanwhile.
                 await until_set(stop.event, self._clock, policy.backoff_ms_after(record.attempt_idx - 1) / 1000)
         return record
+
+    async def _let_in(
+        self, held: AsyncExitStack, plan: PlanRecord, policy: PolicyDoc, record: ExecutionRecord, stop: Stop
+    ) -> ExecutionRecord:
+        """Wait for the limits of the policy before anything that others could use is taken."""
+        if record.attempt is not None:
+            return await self._lines.let_in(held, plan, policy, record)
+        async with stop.heeded():
+            return await self._lines.let_in(held, plan, policy, record)
 
     async def _entered(
         self,

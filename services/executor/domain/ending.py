@@ -124,6 +124,7 @@ class Endings:
             record,
             state=_STATE_BY_OUTCOME.get(receipt.outcome, ExecutionState.FAILED),
             epoch=receipt.epoch,
+            waits_for=None,
             chunks=None,  # the receipt names them
             attempt=None,
             failure=_failure_in(receipt),

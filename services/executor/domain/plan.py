@@ -217,7 +217,8 @@ class Plans:
         waiting: list[ExecutionRecord] = []
         running: set[asyncio.Task[ExecutionRecord]] = set()
         failed = 0
-        records = await self._executions(plan)
+        # First those that are under way: the limits of the policy let them in beyond themselves, if they must.
+        records = sorted(await self._executions(plan), key=lambda each: each.attempt is None)
         for record in records:
             progress.add(record)
         for record in records:

@@ -1,7 +1,7 @@
 """Watching: a state that wakes whoever follows a plan when something about it was written."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
@@ -149,6 +149,18 @@ class WatchedState:
     async def asked_to_cancel(self, plan_ids: Sequence[PlanId]) -> list[tuple[PlanId, ExecutionId | None]]:
         """As the port says."""
         return await self._inner.asked_to_cancel(plan_ids)
+
+    async def line_up(self, execution_id: ExecutionId, line: str, lease_s: float) -> int:
+        """As the port says."""
+        return await self._inner.line_up(execution_id, line, lease_s)
+
+    async def keep_places(self, execution_ids: Collection[ExecutionId], lease_s: float) -> None:
+        """As the port says."""
+        await self._inner.keep_places(execution_ids, lease_s)
+
+    async def step_out(self, execution_id: ExecutionId) -> None:
+        """As the port says."""
+        await self._inner.step_out(execution_id)
 
     async def memo(self, memo_key: str) -> MemoEntry | None:
         """As the port says."""

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from theory.core.artifact import Output
 from theory.core.cid import Cid
-from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState, Wait
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome, Receipt
@@ -66,6 +66,9 @@ class ExecutionRecord:
     state: ExecutionState
     volumes: tuple[str, ...] = ()
     """The plan's volumes that it shares with whoever names them, too."""
+
+    waits_for: Wait | None = None
+    """Which limit of its policy it waits for, if it has waited for long."""
 
     seq: int = 0
     attempt_idx: int = 0

@@ -1,6 +1,6 @@
 """The port to the executor's own database: plans, executions and the memo index."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from services.executor.ports.record import ExecutionRecord, MemoEntry, PlanRecord
@@ -93,6 +93,22 @@ class ExecutorState(Protocol):
 
     async def asked_to_cancel(self, plan_ids: Sequence[PlanId]) -> list[tuple[PlanId, ExecutionId | None]]:
         """What was taken down of these plans."""
+        ...
+
+    async def line_up(self, execution_id: ExecutionId, line: str, lease_s: float) -> int:
+        """Stand in a line, at its end unless it stands there already; how many stand before it.
+
+        By the clock of the database; who was not kept for the length of its lease is not counted any more. A line is
+        one for all executors that share the database.
+        """
+        ...
+
+    async def keep_places(self, execution_ids: Collection[ExecutionId], lease_s: float) -> None:
+        """Let them stand where they do for another lease."""
+        ...
+
+    async def step_out(self, execution_id: ExecutionId) -> None:
+        """Stand in no line any more; nothing where another executor put it there. Idempotent."""
         ...
 
     async def memo(self, memo_key: str) -> MemoEntry | None:

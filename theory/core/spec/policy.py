@@ -16,6 +16,7 @@ _MAX_ATTEMPTS = 100
 _MAX_PAUSE_MS = 86_400_000
 _MAX_KEEP_S = 31_536_000
 _MAX_STATS_S = 3_600
+_MAX_AT_ONCE = 1_000_000
 _RETRIED = (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.LOST)
 
 
@@ -34,6 +35,10 @@ class PolicyDoc:
     lease_ttl_s: int
     path_leases: bool
     """Recorded and listed; nothing is enforced by it."""
+    max_per_plan: int | None
+    """How many executions of one plan run at once; None for as many as there is room for."""
+    max_per_processor: int | None
+    """How many executions of one processor run at once, over all plans and executors; None likewise."""
     usd_micro_per_cpu_s: UsdMicro
     usd_micro_per_gb_s: UsdMicro
     keep_s: int
@@ -51,6 +56,7 @@ class PolicyDoc:
         fields = Fields(document, reason="SPEC_INVALID")
         budget, retry, leases = fields.object("budget"), fields.object("retry"), fields.object("leases")
         rates, scratch = fields.object("rates"), fields.object("scratch")
+        concurrency = fields.object("concurrency")
         budget.need("max_usd_micro", int)
         most = budget.whole("max_usd_micro", 0, high=MAX_USD_MICRO)
         return cls(
@@ -62,6 +68,8 @@ class PolicyDoc:
             retry_on=frozenset(retry.texts("on", _retried) if "on" in retry else _RETRIED),
             lease_ttl_s=leases.whole("default_ttl_s", 3600, low=1, high=_MAX_KEEP_S),
             path_leases=leases.get("enable_path_leases", bool, default=False),
+            max_per_plan=_limit(concurrency, "per_plan"),
+            max_per_processor=_limit(concurrency, "per_processor"),
             usd_micro_per_cpu_s=rates.whole("usd_micro_per_cpu_s", 0, high=MAX_USD_MICRO),
             usd_micro_per_gb_s=rates.whole("usd_micro_per_gb_s", 0, high=MAX_USD_MICRO),
             keep_s=scratch.whole("keep_s", 0, high=_MAX_KEEP_S),
@@ -79,6 +87,10 @@ class PolicyDoc:
     def backoff_ms_after(self, attempt_idx: int) -> int:
         """How long to wait after attempt `attempt_idx`; the last entry of the list stands for all later ones."""
         return self.backoff_ms[min(attempt_idx, len(self.backoff_ms) - 1)] if self.backoff_ms else 0
+
+
+def _limit(concurrency: Fields, name: str) -> int | None:
+    return concurrency.whole(name, 1, low=1, high=_MAX_AT_ONCE) if name in concurrency else None
 
 
 def _event_every(scratch: Fields) -> int:

@@ -180,6 +180,22 @@ async def an_end_is_for_ever(target: Target) -> None:
 
 
 @case("MOCK")
+async def limits_of_a_policy_delay_and_lose_nothing(target: Target) -> None:
+    """Plans whose policy lets one execution run at a time run all of them, and say no more that they wait (I-166)."""
+    plans = Plans(target)
+    ref = await plans.tool()
+    policy = await plans.policy(concurrency={"per_plan": 1, "per_processor": 1})
+    steps = step("a", processor=ref, for_each=[{"n": n} for n in range(5)])
+    submitted = [await plans.submit(steps, policy=policy) for _ in range(3)]
+    for each in submitted:
+        assert (await plans.ended(each.plan_id)).state.value == "succeeded"
+        ran = await plans.executions(each.plan_id)
+        assert [(one.state.value, one.waits_for) for one in ran] == [("succeeded", None)] * 5
+        began = [one.start_time for one in ran]
+        assert began == sorted(began, key=str)
+
+
+@case("MOCK")
 async def executions_are_listed_in_the_order_of_the_plan(target: Target) -> None:
     """Each execution once, by transition and item, over pages of any size (I-88)."""
     plans = Plans(target)

@@ -58,11 +58,15 @@ class Plans:
         await self._registry.publish(SpecDraft(SpecKind.TOOLS, document))
         return ref
 
-    async def policy(self, *, max_attempts: int = 1, backoff_ms: int = 0) -> str:
+    async def policy(
+        self, *, max_attempts: int = 1, backoff_ms: int = 0, concurrency: Mapping[str, JSON] | None = None
+    ) -> str:
         """Publish a policy of a fresh name, which retries failures after a pause."""
         ref = f"{self._target.fresh('policy')}@1"
         retry: dict[str, JSON] = {"max_attempts": max_attempts, "backoff_ms": [backoff_ms], "on": ["failed"]}
         document: dict[str, JSON] = {"id": ref, "budget": {"max_usd_micro": 1_000_000}, "retry": retry}
+        if concurrency is not None:
+            document["concurrency"] = dict(concurrency)
         await self._registry.publish(SpecDraft(SpecKind.POLICIES, document))
         return ref
 

@@ -9,7 +9,7 @@ from services.executor.ports import AttemptRecord, ExecutionRecord, MemoEntry, P
 from theory.core.artifact import Output
 from theory.core.cid import Cid
 from theory.core.clock import parse_rfc3339, rfc3339
-from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState
+from theory.core.execution import ExecutionState, Failure, MemoVerdict, PlanState, Wait
 from theory.core.ids import ExecutionId, PlanId, TransitionId
 from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome
@@ -83,6 +83,7 @@ def execution_to_json(record: ExecutionRecord) -> bytes:
             "needs": [each.text for each in record.needs],
             "write_prefix": record.write_prefix,
             "volumes": record.volumes,
+            "waits_for": record.waits_for,
             "attempt_idx": record.attempt_idx,
             "epoch": record.epoch,
             "chunks": record.chunks and _places_document(record.chunks),
@@ -123,6 +124,7 @@ def execution_from_json(row: Mapping[str, Any]) -> ExecutionRecord:
         needs=tuple(TransitionId(each) for each in document["needs"]),
         write_prefix=document["write_prefix"],
         volumes=tuple(document.get("volumes", ())),  # rows from before there were any have none
+        waits_for=(waits := document.get("waits_for")) and Wait(waits),
         state=ExecutionState(row["state"]),
         seq=row["seq"],
         attempt_idx=document["attempt_idx"],

@@ -1,6 +1,6 @@
 """The executor's state in SQL: one row per plan, per execution and per remembered result."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from services.executor.adapters.state.documents import (
     plan_from_json,
     plan_to_json,
 )
+from services.executor.adapters.state.lines import LineTable
 from services.executor.adapters.state.replica import Replica
 from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord
 from theory.core.errors import AlreadyExists, Conflict, NotFound
@@ -87,6 +88,7 @@ _CANCELLATION = Table(
     Column("plan_id", Text, primary_key=True),
     Column("execution_id", Text, primary_key=True),  # empty for the whole plan
 )
+_LINES = LineTable(METADATA)
 
 # Built once: on this path the statement's construction costs more than its execution.
 _NEXT_SEQ = (
@@ -112,6 +114,7 @@ _SET_PLAN = (
 _TERMINAL = [state.value for state in PlanState if state.terminal]
 _OPEN = _PLAN.c.state.not_in(_TERMINAL) | (_PLAN.c.scratch_ended == 0)
 _CANCEL = insert_new(_CANCELLATION)
+_UNCANCEL = delete(_CANCELLATION).where(_CANCELLATION.c.plan_id == bindparam("of_plan"))
 _FORGET = delete(_MEMO).where(_MEMO.c.memo_key == bindparam("of_key"))
 _REMEMBER = insert_new(_MEMO)
 _NOTE = "executor"
@@ -288,6 +291,8 @@ class SqlState:
                     "new_document": plan_to_json(plan),
                 },
             )
+            if plan.state.terminal:
+                connection.execute(_UNCANCEL, {"of_plan": plan.plan_id.text})
             return seq
 
         return replace(plan, seq=await self._db.write(save))
@@ -329,6 +334,31 @@ class SqlState:
         return [
             (PlanId(row["plan_id"]), ExecutionId(row["execution_id"]) if row["execution_id"] else None) for row in rows
         ]
+
+    async def line_up(self, execution_id: ExecutionId, line: str, lease_s: float) -> int:
+        """Stand in a line; how many stand before it."""
+
+        def stand(connection: Connection) -> int:
+            now = now_us(connection, self._clock)
+            until = now + round(lease_s * 1_000_000)
+            return _LINES.line_up(connection, execution_id.text, line, holder=self.holder, now_us=now, until_us=until)
+
+        # One after the other: a place that another transaction has yet to commit would stand before this one unseen.
+        return await self._db.write(stand, locks=[f"line {line}"])
+
+    async def keep_places(self, execution_ids: Collection[ExecutionId], lease_s: float) -> None:
+        """Let them stand for another lease."""
+        names = [each.text for each in execution_ids]
+
+        def keep(connection: Connection) -> None:
+            until = now_us(connection, self._clock) + round(lease_s * 1_000_000)
+            _LINES.keep(connection, names, holder=self.holder, until_us=until)
+
+        await self._db.write(keep)
+
+    async def step_out(self, execution_id: ExecutionId) -> None:
+        """Stand in no line any more."""
+        await self._db.write(lambda connection: _LINES.step_out(connection, execution_id.text, holder=self.holder))
 
     async def memo(self, memo_key: str) -> MemoEntry | None:
         """The result that is remembered under this key."""

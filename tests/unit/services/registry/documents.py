@@ -47,6 +47,7 @@ POLICY: Mapping[str, Any] = {
     "budget": {"max_usd_micro": 1000000, "default_required_usd_micro": 1},
     "retry": {"max_attempts": 3, "backoff_ms": [1000, 5000, 15000], "on": ["failed", "oom"]},
     "leases": {"default_ttl_s": 3600, "enable_path_leases": True},
+    "concurrency": {"per_plan": 100, "per_processor": 10},
     "rates": {"usd_micro_per_cpu_s": 11, "usd_micro_per_gb_s": 2},
     "scratch": {"keep_s": 60, "events": "all", "queue_stats_s": 30},
 }

@@ -17,6 +17,7 @@ WHOLE: Mapping[str, JSON] = {
     "budget": {"max_usd_micro": 500, "default_required_usd_micro": 5},
     "retry": {"max_attempts": 3, "backoff_ms": [1000, 5000, 15000], "on": ["oom", "lost"]},
     "leases": {"default_ttl_s": 60, "enable_path_leases": True},
+    "concurrency": {"per_plan": 100, "per_processor": 10},
     "rates": {"usd_micro_per_cpu_s": 12, "usd_micro_per_gb_s": 3},
     "scratch": {"keep_s": 600, "events": 10, "queue_stats_s": 30},
 }
@@ -33,6 +34,8 @@ def test_every_field_of_the_document_is_seen() -> None:
         retry_on=frozenset({AttemptOutcome.OOM, AttemptOutcome.LOST}),
         lease_ttl_s=60,
         path_leases=True,
+        max_per_plan=100,
+        max_per_processor=10,
         usd_micro_per_cpu_s=12,
         usd_micro_per_gb_s=3,
         keep_s=600,
@@ -48,6 +51,7 @@ def test_a_small_document_gets_the_defaults() -> None:
     assert (policy.max_attempts, policy.backoff_ms) == (1, ())
     assert policy.retry_on == {AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.LOST}
     assert (policy.lease_ttl_s, policy.path_leases, policy.keep_s) == (3600, False, 0)
+    assert (policy.max_per_plan, policy.max_per_processor) == (None, None)
     assert (policy.usd_micro_per_cpu_s, policy.usd_micro_per_gb_s) == (0, 0)
     assert (policy.event_every, policy.queue_stats_s) == (0, None)
 
@@ -95,6 +99,9 @@ def test_the_last_backoff_stands_for_all_later_ones() -> None:
         ({"retry": {"on": "failed"}}, "retry.on"),
         ({"leases": {"default_ttl_s": 0}}, "leases.default_ttl_s"),
         ({"leases": {"enable_path_leases": 1}}, "leases.enable_path_leases"),
+        ({"concurrency": {"per_plan": 0}}, "concurrency.per_plan"),
+        ({"concurrency": {"per_processor": 1.5}}, "concurrency.per_processor"),
+        ({"concurrency": {"per_processor": 1_000_001}}, "concurrency.per_processor"),
         ({"rates": {"usd_micro_per_cpu_s": -1}}, "rates.usd_micro_per_cpu_s"),
         ({"rates": {"usd_micro_per_gb_s": "1"}}, "rates.usd_micro_per_gb_s"),
         ({"scratch": {"keep_s": -1}}, "scratch.keep_s"),

@@ -220,3 +220,30 @@ async def test_alone_nobody_holds_anything(tmp_path: Path) -> None:
     assert await state.take_plan(PLAN.plan_id)
     await state.save_executions([EXECUTION])
     await state.close()
+
+
+async def test_executions_stand_in_line_in_the_order_in_which_they_came(state: ExecutorState) -> None:
+    names = [ExecutionId(f"p-{number}.a") for number in range(3)]
+    assert [await state.line_up(each, "one", 30) for each in names] == [0, 1, 2]
+    assert await state.line_up(ExecutionId("p-9.a"), "other", 30) == 0
+    assert [await state.line_up(each, "one", 30) for each in names] == [0, 1, 2]
+    await state.keep_places(names, 30)
+    await state.step_out(names[0])
+    await state.step_out(names[0])
+    assert [await state.line_up(each, "one", 30) for each in (names[2], names[1], names[0])] == [1, 0, 2]
+
+
+async def test_who_was_not_kept_stands_nowhere_any_more(state: ExecutorState) -> None:
+    gone, here = ExecutionId("p-1.a"), ExecutionId("p-2.a")
+    assert await state.line_up(gone, "one", -1) == 0
+    assert await state.line_up(here, "one", 30) == 0
+    assert await state.line_up(gone, "one", 30) == 1
+
+
+async def test_what_was_asked_of_a_plan_is_forgotten_with_its_end(state: ExecutorState) -> None:
+    await state.add_plan(PLAN, [EXECUTION])
+    await state.ask_to_cancel(PLAN.plan_id, EXECUTION.execution_id)
+    await state.ask_to_cancel(PLAN.plan_id, None)
+    assert len(await state.asked_to_cancel([PLAN.plan_id])) == 2
+    await state.save_plan(replace(PLAN, state=PlanState.CANCELLED))
+    assert await state.asked_to_cancel([PLAN.plan_id]) == []
