@@ -2,15 +2,23 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import cast
 
 import pytest
 
-from services.executor.domain.lines import Gate
+from services.executor.domain.lines import LEASE_S, Gate, Lines
+from services.executor.ports import ExecutionRecord, ExecutorState
 from tests.documents import plan, policy, step
 from tests.embedded import Embedded
+from tests.records import EXECUTION, PLAN
 from tests.scripted import Act
+from theory.core.clock import FakeClock
+from theory.core.errors import Unavailable
 from theory.core.execution import Wait
-from theory.core.ids import PlanId
+from theory.core.ids import ExecutionId, PlanId
+from theory.core.jcs import JSON
+from theory.core.spec import PolicyDoc
 from theory.sdk.views import ExecutionView
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -106,3 +114,78 @@ async def test_a_processor_runs_no_more_at_once_over_all_plans(theory: Embedded)
     for each in (first, third):
         assert (await theory.ended(each.plan_id)).plan.state.value == "succeeded"
     assert theory.runtime.most_at_once == 1
+
+
+class _Line:
+    """A line in which others stand before: as many as the test says, or nobody knows."""
+
+    def __init__(self, before: int | None) -> None:
+        self.before = before
+        self.kept: list[set[ExecutionId]] = []
+        self.left: list[ExecutionId] = []
+
+    async def line_up(self, execution_id: ExecutionId, line: str, lease_s: float) -> int:
+        assert (line, lease_s) == ("processor media/probe@1", LEASE_S)
+        if self.before is None:
+            raise Unavailable("DATABASE_DOWN", "gone")
+        return self.before
+
+    async def keep_places(self, execution_ids: set[ExecutionId], lease_s: float) -> None:
+        self.kept.append(set(execution_ids))
+
+    async def step_out(self, execution_id: ExecutionId) -> None:
+        self.left.append(execution_id)
+        if self.before is None:
+            raise Unavailable("DATABASE_DOWN", "gone")
+
+
+async def _let_in(
+    line: _Line, clock: FakeClock, held: AsyncExitStack, record: ExecutionRecord
+) -> list[ExecutionRecord]:
+    """What an execution said while it waited, and how it was let in in the end."""
+    said: list[ExecutionRecord] = []
+
+    async def save(record: ExecutionRecord) -> ExecutionRecord:
+        said.append(record)
+        return record
+
+    lines = Lines(state=cast("ExecutorState", line), clock=clock, save=save)
+    keeping = asyncio.create_task(lines.run())
+    document: JSON = {"id": "p@1", "budget": {"max_usd_micro": 1}, "concurrency": {"per_processor": 2}}
+    letting = asyncio.create_task(lines.let_in(held, PLAN, PolicyDoc.parse(document), record))
+    for _ in range(40):
+        await _settled()
+        if letting.done():
+            break
+        if clock.monotonic() > LEASE_S:
+            line.before = 1
+        clock.advance(1)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    return [*said, await letting]
+
+
+@pytest.mark.parametrize("before", [2, None])
+async def test_executions_of_other_executors_are_waited_for(before: int | None) -> None:
+    line, clock = _Line(before), FakeClock()
+    async with AsyncExitStack() as held:
+        waited, let_in = await _let_in(line, clock, held, replace(EXECUTION, attempt=None))
+        assert (waited.waits_for, let_in.waits_for) == (Wait.PROCESSOR_LIMIT, None)
+        assert line.kept[0] == {EXECUTION.execution_id}
+        assert line.left == []
+    assert line.left == [EXECUTION.execution_id]
+
+
+async def test_a_place_that_cannot_be_left_is_left_to_its_lease() -> None:
+    line, clock = _Line(0), FakeClock()
+    async with AsyncExitStack() as held:
+        await _let_in(line, clock, held, replace(EXECUTION, attempt=None))
+        line.before = None
+    assert line.left == [EXECUTION.execution_id]
+
+
+async def test_an_attempt_that_is_under_way_waits_for_nobody() -> None:
+    line, clock = _Line(7), FakeClock()
+    async with AsyncExitStack() as held:
+        [let_in] = await _let_in(line, clock, held, EXECUTION)
+    assert (let_in, EXECUTION.attempt is None) == (EXECUTION, False)
