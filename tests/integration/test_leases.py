@@ -109,3 +109,39 @@ async def test_one_request_of_two_is_one_plan(both: tuple[ExecutorState, Executo
     turns = enumerate((one, other, one, other), start=1)
     asked = [each.add_plan(_plan(at, request_id="r"), [_execution(at)]) for at, each in turns]
     assert len({each.plan_id for each in await asyncio.gather(*asked)}) == 1
+
+
+async def test_executions_of_both_stand_in_one_line(both: tuple[ExecutorState, ExecutorState]) -> None:
+    one, other = both
+    names = [ExecutionId(f"p-{number}.a") for number in range(6)]
+    asked = [(one, other)[at % 2].line_up(name, "tool", 30) for at, name in enumerate(names)]
+    assert sorted(await asyncio.gather(*asked)) == list(range(6))
+    places = [await (one, other)[at % 2].line_up(name, "tool", 30) for at, name in enumerate(names)]
+    first = names[places.index(0)]
+    holder, stranger = (one, other) if names.index(first) % 2 == 0 else (other, one)
+    await stranger.step_out(first)
+    assert await holder.line_up(first, "tool", 30) == 0
+    await holder.step_out(first)
+    assert await holder.line_up(first, "tool", 30) == 5
+
+
+async def test_whoever_takes_an_execution_over_keeps_its_place(both: tuple[ExecutorState, ExecutorState]) -> None:
+    one, other = both
+    moved, later = ExecutionId("p-1.a"), ExecutionId("p-2.a")
+    assert await one.line_up(moved, "tool", 30) == 0
+    assert await one.line_up(later, "tool", 30) == 1
+    assert await other.line_up(moved, "tool", 30) == 0
+    await one.step_out(moved)
+    assert await one.line_up(later, "tool", 30) == 1
+
+
+async def test_a_killed_executor_keeps_no_place_for_longer_than_its_lease(
+    both: tuple[ExecutorState, ExecutorState],
+) -> None:
+    one, other = both
+    assert await one.line_up(ExecutionId("p-1.a"), "tool", 0.2) == 0
+    async with asyncio.timeout(30):
+        while True:
+            if not await other.line_up(ExecutionId("p-2.a"), "tool", 30):
+                break
+            await asyncio.sleep(0.05)
