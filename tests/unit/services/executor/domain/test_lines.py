@@ -79,6 +79,7 @@ async def _waiting(theory: Embedded, plan_id: PlanId, count: int) -> list[Execut
     raise AssertionError(message)
 
 
+@pytest.mark.slow
 async def test_a_plan_runs_no_more_at_once_than_its_policy_says(theory: Embedded) -> None:
     await theory.publish(policy("lines-two@1", concurrency={"per_plan": 2}))
     hold = asyncio.Event()
@@ -97,6 +98,7 @@ async def test_a_plan_runs_no_more_at_once_than_its_policy_says(theory: Embedded
     assert theory.runtime.invoked == [f"a.{n}-a0" for n in range(6)]
 
 
+@pytest.mark.slow
 async def test_a_processor_runs_no_more_at_once_over_all_plans(theory: Embedded) -> None:
     await theory.publish(policy("lines-one@1", concurrency={"per_processor": 1}))
     hold = asyncio.Event()
