@@ -181,7 +181,7 @@ async def an_end_is_for_ever(target: Target) -> None:
 
 @case("MOCK")
 async def limits_of_a_policy_delay_and_lose_nothing(target: Target) -> None:
-    """Plans whose policy lets one execution run at a time run all of them, and say no more that they wait (I-166)."""
+    """Plans whose policy lets one execution run at a time run all of them, and say no more that they wait (I-172)."""
     plans = Plans(target)
     ref = await plans.tool()
     policy = await plans.policy(concurrency={"per_plan": 1, "per_processor": 1})
