@@ -10,20 +10,14 @@ import pytest
 from services.ledger.adapters import open_store
 from services.ledger.adapters.signer import PUBLIC_FILE
 from services.ledger.assembly import assemble
-from services.ledger.codec import event_to_proto, receipt_to_proto
 from services.ledger.config import LedgerConfig
-from services.ledger.ports import EventFilter, LedgerStore
-from theory.core import merkle, tiles
-from theory.core.audit import Audit, Fault
+from tests.conformance.ledger_books import audited, small_ledger, state_of
+from theory.core.audit import Fault
 from theory.core.checkpoint import LogKey
 from theory.core.errors import Corrupt
 from theory.core.ids import PlanId
-from theory.core.merkle import HASH_BYTES
 from theory.sdk.ledger import LedgerClient
-from theory.sdk.ledger_messages import event_from_proto, kept_from_proto
 from theory.sdk.log import InMemory, LogClient
-from theory.testing.case import Target
-from theory.testing.cases.ledger_plan import LedgerPlan, output
 from theory.wire.identity import Role
 from theory.wire.server import running
 
@@ -43,17 +37,8 @@ class Damage(NamedTuple):
 
 @pytest.fixture
 async def books(tmp_path: Path) -> tuple[Path, PlanId]:
-    """A file with one small plan in it: reservations, a loss, a failure, a success."""
-    path = tmp_path / "ledger.db"
-    unit = await assemble(LedgerConfig.load({"home": tmp_path, "database_url": f"sqlite:///{path}"}))
-    async with running([unit]) as server:
-        plan = LedgerPlan(Target(server.channel))
-        await plan.ledger.open_budget(plan.plan_id, 100)
-        await plan.claim(reserve=40)
-        await plan.claim(reserve=30, idx=1, lost_cost=10)
-        await plan.ledger.settle(plan.end(2, idx=1, cost=20, outputs=[output("a")], facts={"seed": "7"}))
-        await plan.check()
-    return path, plan.plan_id
+    """A file with one small plan in it."""
+    return await small_ledger(tmp_path)
 
 
 @pytest.fixture
@@ -106,16 +91,16 @@ async def test_one_changed_byte_of_each_column_is_named_over_the_wire(
 async def test_every_changed_byte_is_named(books: tuple[Path, PlanId], file: sqlite3.Connection) -> None:
     path, plan_id = books
     store = await open_store(f"sqlite:///{path}")
-    known = await _state_of(store)
-    assert await _audited(store, plan_id, known) == []
+    known = await state_of(store)
+    assert await audited(store, plan_id, known) == []
     count = 0
     for damage in _damages(file, lambda _: True):
         with _Damaged(file, damage) as done:
             if done:
-                _assert_named(damage, await _audited(store, plan_id, known))
+                _assert_named(damage, await audited(store, plan_id, known))
                 count += 1
     assert count > 4_000
-    assert await _audited(store, plan_id, known) == []
+    assert await audited(store, plan_id, known) == []
     await store.close()
 
 
@@ -215,30 +200,3 @@ def _assert_named(damage: Damage, faults: list[Fault]) -> None:
             assert {each.what for each in faults} <= _OF_THE_LOG, f"{damage} was placed elsewhere: {faults}"
         case "budget":
             assert {each.what for each in faults} == {"BUDGET"}
-
-
-async def _state_of(store: LedgerStore) -> tuple[int, bytes]:
-    """What a checkpoint would say."""
-    size = await store.log_size()
-    return size, merkle.root(size, tiles.reading(await store.tiles(tiles.edge(size))))
-
-
-async def _audited(store: LedgerStore, plan_id: PlanId, known: tuple[int, bytes]) -> list[Fault]:
-    """What `verify_plan` does, without a server in between, by someone who saw a checkpoint before."""
-    audit = Audit(plan_id.text)
-    events, head, _ = await store.list_events(
-        plan_id.text, after_seq=0, chosen=EventFilter(), limit=_EVERYTHING, max_bytes=_EVERYTHING
-    )
-    audit.read_events([event_from_proto(event_to_proto(each)) for each in events])
-    receipts, _ = await store.list_receipts(plan_id.text, after_position=0, limit=_EVERYTHING, max_bytes=_EVERYTHING)
-    audit.read_receipts(kept_from_proto(receipt_to_proto(each)) for each in receipts)
-    found = [] if await store.log_size() == known[0] else [Fault(plan_id.text, "LOG")]
-    [key] = tiles.with_proof(known[0], ())
-    try:
-        leaves = tiles.verified(*known, await store.tiles([key]))[key]
-        audit.compare_leaves(
-            {at // HASH_BYTES: leaves[at : at + HASH_BYTES] for at in range(0, len(leaves), HASH_BYTES)}
-        )
-    except Corrupt as error:
-        found.append(Fault(plan_id.text, error.reason))
-    return found + audit.faults(head, await store.budget(plan_id.text))

@@ -1,7 +1,8 @@
 """Rows of the ledger to and from the database: in bulk, and by the driver itself, on which its rate hangs."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ from services.ledger.ports import (
     StoredEvent,
     StoredReceipt,
 )
-from theory.core.errors import Conflict, Corrupt
+from theory.core.errors import Conflict, Corrupt, shown
 from theory.core.ledger import Budget, ChainHead
 from theory.core.tiles import TileKey
 
@@ -38,6 +39,12 @@ _ADD_BUDGETS = Rows(insert(schema.BUDGET))
 _PUT_EXECUTIONS = Rows(upsert(schema.EXECUTION))
 _PUT_ATTEMPTS = Rows(upsert(schema.ATTEMPT))
 _PUT_TILES = Rows(upsert(schema.TILE))
+
+_HEAD = (int, str, int, str)
+_EVENT = (int, int, int, str, str, int, bytes, bytes)
+_TILE = (int, int, bytes)
+_BUDGET = (str, int, int, int, int)
+_RECEIPT = (str, str, int, str, str, int, bytes)
 
 
 class SqlTransaction:
@@ -53,7 +60,7 @@ class SqlTransaction:
         self._keys: dict[tuple[str, str], str] = {}
 
     def heads(self, plan_ids: Collection[str]) -> Mapping[str, ChainHead]:
-        rows = list(self._among(self._words.heads, plan_ids))
+        rows = list(_typed(self._among(self._words.heads, plan_ids), "head", _HEAD))
         self._chains |= {row[1]: row[0] for row in rows}
         return {row[1]: ChainHead(*row[1:]) for row in rows}
 
@@ -62,7 +69,7 @@ class SqlTransaction:
         rows = self._among(self._words.events_by_key, [self._keys[each] for each in keys])
         asked = {self._keys[each]: each for each in keys}
         # By what was asked: a pruned event has no id any more.
-        return {asked[row[3]]: stored_of(row[:-1], row[-1]) for row in rows}
+        return {asked[row[3]]: stored_of(row[:-1], row[-1]) for row in _typed(rows, "event", _EVENT)}
 
     def kinds(self, plan_id: str, among: Collection[str]) -> Collection[str]:
         return {row[0] for row in _fetch(self._driver, self._words.kinds, (plan_id, _json(among)))}
@@ -77,10 +84,11 @@ class SqlTransaction:
         return found[0] if found else 0
 
     def tiles(self, keys: Collection[TileKey]) -> Mapping[TileKey, bytes]:
-        return {TileKey(*row[:2]): row[2] for row in self._among(self._words.tiles, [tuple(each) for each in keys])}
+        rows = self._among(self._words.tiles, [tuple(each) for each in keys])
+        return {TileKey(*row[:2]): row[2] for row in _typed(rows, "tile", _TILE)}
 
     def budgets(self, plan_ids: Collection[str]) -> Mapping[str, Budget]:
-        return {row[0]: Budget(*row) for row in self._among(self._words.budgets, plan_ids)}
+        return {row[0]: Budget(*row) for row in _typed(self._among(self._words.budgets, plan_ids), "budget", _BUDGET)}
 
     def executions(self, execution_ids: Collection[str]) -> Mapping[str, Execution]:
         return {row[0]: Execution(*row) for row in self._among(self._words.executions, execution_ids)}
@@ -89,7 +97,8 @@ class SqlTransaction:
         return {(row[0], row[1]): _attempt(*row) for row in self._among(self._words.attempts, keys)}
 
     def receipts(self, receipt_ids: Collection[str]) -> Mapping[str, StoredReceipt]:
-        return {row[0]: StoredReceipt._make(row) for row in self._among(self._words.receipts, receipt_ids)}
+        rows = self._among(self._words.receipts, receipt_ids)
+        return {row[0]: StoredReceipt._make(row) for row in _typed(rows, "receipt", _RECEIPT)}
 
     def write(self, changes: Changes) -> None:
         self.appended = [each.plan_id for each in changes.heads]
@@ -170,8 +179,9 @@ def events(
             statement, values = words.events_of_time, (*values, *times)
 
     def read() -> tuple[list[StoredEvent], bool]:
-        rows = _streamed(connection, statement, (*values, bounds.limit + 1))
-        return _bounded((stored_of(row, plan_id) for row in rows), bounds)
+        # Closed here, whatever is found: the trace of an error would keep it open.
+        with closing(_streamed(connection, statement, (*values, bounds.limit + 1))) as rows:
+            return _bounded((stored_of(row, plan_id) for row in _typed(rows, "event", _EVENT)), bounds)
 
     return _readable(driver, read)
 
@@ -179,7 +189,8 @@ def events(
 def heads_after(connection: Connection, after: str, limit: int) -> tuple[list[ChainHead], bool]:
     """Heads in order of their plan ids, and whether more follow."""
     words = WORDS_BY_DIALECT[connection.dialect.name]
-    found = [ChainHead(*row) for row in _fetch(driver_of(connection), words.heads_after, (after, limit + 1))]
+    rows = _fetch(driver_of(connection), words.heads_after, (after, limit + 1))
+    found = [ChainHead(*row) for row in _typed(rows, "head", _HEAD[1:])]
     return found[:limit], len(found) > limit
 
 
@@ -191,12 +202,13 @@ def receipts(
     wanted = (plan_id, after_position, bounds.limit + 1)
 
     def read() -> tuple[list[StoredReceipt], bool]:
-        return _bounded(map(StoredReceipt._make, _streamed(connection, words.receipts_of_plan, wanted)), bounds)
+        with closing(_streamed(connection, words.receipts_of_plan, wanted)) as rows:
+            return _bounded(map(StoredReceipt._make, _typed(rows, "receipt", _RECEIPT)), bounds)
 
     return _readable(driver_of(connection), read)
 
 
-def _streamed(connection: Connection, statement: str, values: tuple[object, ...]) -> Iterable[Any]:
+def _streamed(connection: Connection, statement: str, values: tuple[object, ...]) -> Generator[Any, None, None]:
     """Rows one by one: most of a long page may have no room in the answer."""
     driver = driver_of(connection)
     if connection.dialect.name != "postgresql":
@@ -219,6 +231,15 @@ def _bounded(rows: Iterable[_Row], bounds: Bounds) -> tuple[list[_Row], bool]:
     return kept, False
 
 
+def _typed(rows: Iterable[Any], table: str, types: tuple[type, ...]) -> Iterator[Any]:
+    """The rows, as long as what their columns hold is of these types: damage turns a text into a number."""
+    for row in rows:
+        if tuple(map(type, row[: len(types)])) != types:
+            sentence = f"a row of the table {table} holds what its columns cannot: {shown(repr(row[:3]))}"
+            raise Corrupt("STORE_CORRUPT", sentence)
+        yield row
+
+
 def _fetch(driver: Any, statement: str, values: tuple[object, ...]) -> list[Any]:  # noqa: ANN401 - either driver's
     return _readable(driver, lambda: driver.execute(statement, values).fetchall())
 
@@ -227,6 +248,8 @@ def _readable(driver: Any, read: Callable[[], _T]) -> _T:  # noqa: ANN401 - eith
     """What `read` returns, whatever was done to the text of rows: a verifier has to see damage to name its place."""
     try:
         return read()
+    except UnicodeDecodeError as error:  # SQLite says what is wrong with its schema in words that are damaged, too
+        raise Corrupt("STORE_CORRUPT", "the tables of the ledger cannot be read: restore its file") from error
     except sqlite3.OperationalError as error:
         if not str(error).startswith("Could not decode"):
             raise

@@ -1,7 +1,8 @@
 """What the database of the ledger refuses, and what a page of it holds; the promises are in the conformance cases."""
 
+import re
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 
 from services.ledger.adapters import open_store
 from services.ledger.ports import Changes, EventFilter, LedgerStore, LedgerTransaction, StoredEvent, StoredReceipt
+from tests.unit.theory.core.refusal import refused
 from theory.core.chain import GENESIS, NewEvent, seal
 from theory.core.errors import Conflict, Corrupt, Invalid
 from theory.core.ledger import Budget, ChainHead
+from theory.core.tiles import TileKey
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -160,3 +163,58 @@ async def test_heads_are_read_together_and_appends_are_heard(store: LedgerStore)
     await write(store, events(stored(1)))
     assert heard == ["p-1"]
     assert {each.plan_id: each.seq for each in (await store.heads(["p-1", "p-2"])).values()} == {"p-1": 1}
+
+
+@pytest.mark.parametrize(
+    ("damage", "table"),
+    [
+        ("UPDATE event SET preimage = 1.5", "event"),
+        ("UPDATE event SET preimage = 'text'", "event"),
+        ("UPDATE event SET this_hash = 7", "event"),
+        ("UPDATE event SET kind = x'00'", "event"),
+        ("UPDATE head SET this_hash = x'00'", "head"),
+        ("UPDATE head SET seq = x'00'", "head"),
+        ("UPDATE receipt SET preimage = 'text'", "receipt"),
+        ("UPDATE receipt SET kind = x'00'", "receipt"),
+        ("UPDATE budget SET cap = 1.5", "budget"),
+        ("UPDATE tile SET hashes = 'text'", "tile"),
+    ],
+)
+async def test_a_column_that_holds_another_type_is_damage(damage: str, table: str, tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/ledger.db")
+    key = TileKey(0, 0)
+    await write(store, replace(events(stored(1)), tiles={key: bytes(32)}))
+    await write(store, Changes(receipts=[receipt("a", 1)], budgets=[(None, Budget("p-1", 10))]))
+    await store.close()
+    _damage(tmp_path / "ledger.db", damage)
+    store = await open_store(f"sqlite:///{tmp_path}/ledger.db")
+    reads: dict[str, Callable[[], Awaitable[object]]] = {
+        "event": lambda: store.list_events("p-1", after_seq=0, chosen=EventFilter(), limit=9, max_bytes=9_999),
+        "head": lambda: store.list_heads(after="", limit=9),
+        "receipt": lambda: store.list_receipts("p-1", after_position=0, limit=9, max_bytes=9_999),
+        "budget": lambda: store.budget("p-1"),
+        "tile": lambda: store.tiles([key]),
+    }
+    for name, read in reads.items():
+        if name == table:
+            with refused(Corrupt, "STORE_CORRUPT"):
+                await read()
+        elif (name, table) != ("event", "head"):  # a page of events says where its chain stands
+            await read()
+    await store.close()
+
+
+def _damage(path: Path, statement: str) -> None:
+    """As a flipped bit does: no trigger and no type of a column stands in its way."""
+    file = sqlite3.connect(path, isolation_level=None)
+    for table in ("event", "receipt"):
+        file.execute(f"DROP TRIGGER {table}_refuses_update")
+    file.execute("PRAGMA writable_schema=ON")
+    for name, sql in file.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall():
+        loose = re.sub(r",\s*STRICT\b|\bSTRICT\s*,?", "", sql)
+        file.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", [loose, name])
+    file.close()
+    file = sqlite3.connect(path, isolation_level=None)
+    file.execute("PRAGMA ignore_check_constraints=ON")
+    assert file.execute(statement).rowcount == 1
+    file.close()
