@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,7 @@ from theory.core.world_path import WorldPath
 from theory.sdk.client import Theory
 
 REF = "test/caller@1"
+_PLUGINS = ("google.golang.org/protobuf/cmd/protoc-gen-go", "google.golang.org/grpc/cmd/protoc-gen-go-grpc")
 _PACKAGES = ("blake3", "cryptography", "google", "grpc", "orjson", "rfc8785", "typing_extensions.py")
 _DOCKERFILE = """ARG BASE
 FROM ${BASE}
@@ -54,6 +57,47 @@ _REFUSED = {
 pytestmark = pytest.mark.docker
 
 
+_GO_DOCKERFILE = """ARG BASE
+FROM ${BASE}
+COPY caller /opt/caller
+CMD ["/opt/caller"]
+"""
+
+
+@pytest.fixture(scope="module")
+def go_contexts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A processor in another language: stubs made by buf and the plugins that its module names, linked statically."""
+    backends.require("go", backends.program_missing("go"))
+    folder = tmp_path_factory.mktemp("go")
+    plugins, source, root = folder / "plugins", folder / "source", folder / "contexts"
+    shutil.copytree(ROOT / "tests" / "caller", source)
+    plugins.mkdir()
+    path = {**os.environ, "CGO_ENABLED": "0", "PATH": f"{plugins}:{os.environ['PATH']}"}
+
+    def run(*command: str | Path) -> None:
+        ran = subprocess.run(command, cwd=source, env=path, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+
+    fetched = subprocess.run(
+        ("go", "mod", "download"), cwd=source, env=path, capture_output=True, text=True, check=False
+    )
+    backends.require("go", f"its modules cannot be had: {fetched.stderr[-200:]}" if fetched.returncode else None)
+    run("go", "build", "-o", f"{plugins}/", *_PLUGINS)
+    run(Path(sys.executable).with_name("buf"), "generate", ROOT, "--template", "buf.gen.yaml", "--output", source)
+    (root / "caller").mkdir(parents=True)
+    run("go", "build", "-o", root / "caller" / "caller", ".")
+    (root / "caller" / "Dockerfile").write_text(_GO_DOCKERFILE)
+    yield root
+    _forget()
+
+
+def _forget() -> None:
+    if backends.docker_missing() is None:
+        found = docker("images", "--quiet", "theory/test-caller").stdout.split()
+        if found:
+            docker("rmi", "--force", *sorted(set(found)), check=False)
+
+
 @pytest.fixture(scope="module")
 def contexts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A processor with the whole client library, as an author would put it into an image."""
@@ -70,10 +114,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.copyfile(Path(__file__).with_name("calling.py"), root / "caller" / "processor.py")
     (root / "caller" / "Dockerfile").write_text(_DOCKERFILE)
     yield root
-    if backends.docker_missing() is None:
-        found = docker("images", "--quiet", "theory/test-caller").stdout.split()
-        if found:
-            docker("rmi", "--force", *sorted(set(found)), check=False)
+    _forget()
 
 
 def _settings(contexts: Path) -> dict[str, Any]:
@@ -120,6 +161,26 @@ async def test_a_processor_uses_what_its_attempt_may_and_nothing_else(contexts: 
         assert told["refused"] == _REFUSED
         assert 0 < told["answered"] < 16
         assert told["still"] == "v"
+
+
+async def test_a_processor_in_another_language_does_the_same_with_generated_stubs(
+    go_contexts: Path, tmp_path: Path
+) -> None:
+    async with embedded(tmp_path, publish=[_tool()], **_settings(go_contexts)) as theory:
+        told = await _told(theory)
+    assert told["used"] == {
+        "path": "/artifacts/inputs/a.txt",
+        "input": "an input",
+        "chunk": "frame",
+        "value": "v",
+        "job": "job",
+    }
+    assert told["refused"] == {
+        "keys": "PermissionDenied",
+        "topic": "PermissionDenied",
+        "commit": "Unimplemented",
+        "secret": "Unimplemented",
+    }
 
 
 async def test_secrets_in_the_same_folder_stay_closed(

@@ -279,6 +279,24 @@ async def test_a_full_gate_lets_callers_wait(passage: Passage, echo: Echo, monke
         assert sorted(await asyncio.gather(*asking)) == ["0", "1", "2", "3"]
 
 
+async def test_one_who_reads_slowly_holds_up_nobody_else(passage: Passage, echo: Echo) -> None:
+    large = "x" * 1_000_000
+
+    async def much(text: str, context: Context) -> str:
+        return large if text == "much" else text
+
+    echo.behave = much
+    async with passage.opened() as caller:
+        method = caller.method("Down", "unary_stream")
+        slow = [method(StringValue(value="much"), timeout=10) for _ in range(8)]
+        for each in slow:
+            await each.read()
+        assert await caller.unary("a") == "a"
+        for each in slow:
+            assert len((await each.read()).value) == len(large)
+            each.cancel()
+
+
 async def test_calls_beyond_the_burst_are_paced() -> None:
     clock = AskedClock()
     pace = Pace(4, 3, clock)  # in powers of two, which floats hold exactly
