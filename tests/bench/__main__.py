@@ -4,12 +4,25 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 
-from tests.bench import attempts, blobs, buckets, containers, executions, ledger, million, mounts, scratch, startup
+from tests.bench import (
+    attempts,
+    blobs,
+    buckets,
+    containers,
+    executions,
+    ledger,
+    memo,
+    million,
+    mounts,
+    scratch,
+    startup,
+)
 from tests.bench.report import Figure, render, write
 from tests.bench.server import ROOT
 
 SECTIONS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "Executions": executions.measure,
+    "Memo": memo.measure,
     "Scratch": scratch.measure,
     "Attempts": attempts.measure,
     "Ledger": ledger.measure,

@@ -1,8 +1,9 @@
-"""A store of small blobs as REAPI has it, in Python: `BatchUpdateBlobs` of `ContentAddressableStorage`, on grpc.aio.
+"""Small blobs and results as REAPI has them, in Python on grpc.aio: `BatchUpdateBlobs` and `GetActionResult`.
 
 It does what such a server cannot do without: it reads the digests, hashes each blob with SHA-256, and keeps it in a
-mapping. It has no limits, no identities, no errors, no metrics and no log. The messages are those of REAPI v2, put
-together here, so that the bench needs no copy of its protos.
+mapping; of a result that it finds it looks whether every output is stored. It has no limits, no identities, no errors,
+no metrics and no log. The messages are those of REAPI v2, put together here, so that the bench needs no copy of its
+protos.
 """
 
 import asyncio
@@ -22,6 +23,9 @@ from tests.bench.server import ROOT, Process
 
 _PACKAGE = "build.bazel.remote.execution.v2"
 _METHOD = f"/{_PACKAGE}.ContentAddressableStorage/BatchUpdateBlobs"
+_LOOK_UP = f"/{_PACKAGE}.ActionCache/GetActionResult"
+_OUTPUTS = ("out/a.json", "out/result.json")
+"""What each result of the action cache has."""
 _MOST_BYTES = 8 * 1024 * 1024
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _LIMITS = [("grpc.max_receive_message_length", _MOST_BYTES), ("grpc.max_send_message_length", _MOST_BYTES)]
@@ -54,11 +58,14 @@ def _messages() -> dict[str, Any]:
     message(asked.nested_type, "Request", digest=(1, "Digest"), data=(2, "bytes"))
     told = message(file.message_type, "BatchUpdateBlobsResponse", responses=(1, "*BatchUpdateBlobsResponse.Response"))
     message(told.nested_type, "Response", digest=(1, "Digest"))
+    message(file.message_type, "GetActionResultRequest", instance_name=(1, "string"), action_digest=(2, "Digest"))
+    message(file.message_type, "OutputFile", path=(1, "string"), digest=(2, "Digest"))
+    message(file.message_type, "ActionResult", output_files=(2, "*OutputFile"))
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {
         name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-        for name in ("BatchUpdateBlobsRequest", "BatchUpdateBlobsResponse")
+        for name in ("BatchUpdateBlobsRequest", "BatchUpdateBlobsResponse", "GetActionResultRequest", "ActionResult")
     }
 
 
@@ -69,6 +76,12 @@ class Client:
         types = _messages()
         self.process = process
         self._request = types["BatchUpdateBlobsRequest"]
+        self._asked = types["GetActionResultRequest"]
+        self._look_up = channel.unary_unary(
+            _LOOK_UP,
+            request_serializer=self._asked.SerializeToString,
+            response_deserializer=types["ActionResult"].FromString,
+        )
         self._call = channel.unary_unary(
             _METHOD,
             request_serializer=self._request.SerializeToString,
@@ -84,6 +97,13 @@ class Client:
             item.digest.size_bytes = len(data)
         answer = await self._call(request, wait_for_ready=True, timeout=30)
         assert len(answer.responses) == len(blobs)
+
+    async def look_up(self, action: str) -> None:
+        """Ask for the result of an action, which is there."""
+        request = self._asked()
+        request.action_digest.hash = action
+        answer = await self._look_up(request, wait_for_ready=True, timeout=30)
+        assert len(answer.output_files) == len(_OUTPUTS)
 
 
 @asynccontextmanager
@@ -114,14 +134,31 @@ async def _serve(socket: str) -> None:
             answer.responses.add().digest.CopyFrom(item.digest)
         return answer
 
+    async def look_up(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        # Every action is known, and what it wrote is what it is called: the mapping is asked as for any other.
+        answer = types["ActionResult"]()
+        for path in _OUTPUTS:
+            digest = hashlib.sha256(path.encode()).hexdigest()
+            if digest not in stored:
+                stored[digest] = path.encode()
+            output = answer.output_files.add(path=path)
+            output.digest.hash, output.digest.size_bytes = digest, len(stored[digest])
+        return answer
+
     server = grpc.aio.server(options=_LIMITS)
     handler = grpc.unary_unary_rpc_method_handler(
         update,
         request_deserializer=types["BatchUpdateBlobsRequest"].FromString,
         response_serializer=types["BatchUpdateBlobsResponse"].SerializeToString,
     )
-    service, _, method = _METHOD[1:].partition("/")
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+    looking = grpc.unary_unary_rpc_method_handler(
+        look_up,
+        request_deserializer=types["GetActionResultRequest"].FromString,
+        response_serializer=types["ActionResult"].SerializeToString,
+    )
+    for name, each in ((_METHOD, handler), (_LOOK_UP, looking)):
+        service, _, method = name[1:].partition("/")
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: each}),))
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
     await server.wait_for_termination()
