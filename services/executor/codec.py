@@ -163,8 +163,7 @@ def remembered_to_proto(answers: Iterable[Remembered | TheoryError]) -> executor
         if isinstance(answer, TheoryError):
             response.results.add(status=item_status(answer))
             continue
-        components = jcs.canonical(dict(answer.entry.components))
-        room -= len(components) + len(answer.receipt.preimage)
+        room -= len(answer.components) + len(answer.receipt.preimage)
         if room < 0 and response.results:
             full = Exhausted("REPLY_FULL", "the reply has no room for this result: ask for it again")
             response.results.add(status=item_status(full))
@@ -174,7 +173,7 @@ def remembered_to_proto(answers: Iterable[Remembered | TheoryError]) -> executor
             execution_id=answer.entry.execution_id.text,
             receipt_id=answer.receipt.receipt_id,
             receipt_preimage=answer.receipt.preimage,
-            components=components,
+            components=answer.components,
         )
     return response
 

@@ -163,3 +163,5 @@ class Remembered:
 
     entry: MemoEntry
     receipt: Receipt
+    components: bytes
+    """Canonical JSON of what the key is made of."""

@@ -33,6 +33,21 @@ async def test_a_result_is_found_with_the_receipt_that_vouches_for_it(theory: Em
     assert other.execution_id == ran["b"].execution_id
 
 
+async def test_a_receipt_is_read_once_and_bytes_are_looked_for_each_time(theory: Embedded) -> None:
+    ran = await theory.run_plan(plan(step("a"), step("b")))
+    keys = [_key(ran["a"]), _key(ran["b"])]
+    [first] = await theory.theory.executor.look_up_memo(keys[:1])
+    theory.faults.clear()
+    again = await theory.theory.executor.look_up_memo(keys)
+    assert again[0] == first
+    assert [isinstance(each, RememberedResult) for each in again] == [True, True]
+    looked = [each for each in theory.faults.calls if each in {"ledger.receipts", "world.missing"}]
+    assert looked == ["ledger.receipts", "world.missing"]
+    theory.faults.clear()
+    assert await theory.theory.executor.look_up_memo(keys) == again
+    assert [each for each in theory.faults.calls if each in {"ledger.receipts", "world.missing"}] == ["world.missing"]
+
+
 @pytest.mark.slow
 async def test_a_result_whose_bytes_have_gone_is_not_found(tmp_path: Path) -> None:
     async with embedded(tmp_path, memory=False) as theory:
