@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.executor.adapters.runtimes import open_runtime
 from tests import backends
 from tests.documents import plan, step, tool
 from tests.drills.installation import Installation
@@ -54,9 +56,19 @@ _REFUSED = {
     "another epoch": "Denied ATTEMPT_DENIED",
     "another execution": "Denied ATTEMPT_DENIED",
 }
-pytestmark = pytest.mark.docker
+_DOCKER = pytest.mark.docker
 
 
+_CONNECTS = """
+import os
+import socket
+
+with socket.socket(socket.AF_UNIX) as client:
+    client.settimeout(10)
+    client.connect(os.environ["THEORY_URL"].removeprefix("unix://"))
+    client.sendall(b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n\\0\\0\\0\\4\\0\\0\\0\\0\\0")
+    print("answered" if client.recv(1) else "closed")
+"""
 _GO_DOCKERFILE = """ARG BASE
 FROM ${BASE}
 COPY caller /opt/caller
@@ -147,6 +159,7 @@ async def _told(theory: Embedded) -> Any:
     return json.loads(told)
 
 
+@_DOCKER
 async def test_a_processor_uses_what_its_attempt_may_and_nothing_else(contexts: Path, tmp_path: Path) -> None:
     async with embedded(tmp_path, publish=[_tool()], **_settings(contexts)) as theory:
         told = await _told(theory)
@@ -163,6 +176,7 @@ async def test_a_processor_uses_what_its_attempt_may_and_nothing_else(contexts: 
         assert told["still"] == "v"
 
 
+@_DOCKER
 async def test_a_processor_in_another_language_does_the_same_with_generated_stubs(
     go_contexts: Path, tmp_path: Path
 ) -> None:
@@ -183,6 +197,7 @@ async def test_a_processor_in_another_language_does_the_same_with_generated_stub
     }
 
 
+@_DOCKER
 async def test_secrets_in_the_same_folder_stay_closed(
     contexts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +208,23 @@ async def test_secrets_in_the_same_folder_stay_closed(
     assert not list((tmp_path / "executor" / "sockets").iterdir())
 
 
+async def test_a_processor_without_a_container_has_a_socket_too(tmp_path: Path) -> None:
+    """I-170: by a path that fits into an address, though its place lies deeper than one could name."""
+    (tmp_path / "contexts" / "caller").mkdir(parents=True)
+    (tmp_path / "contexts" / "caller" / "processor.py").write_text(_CONNECTS)
+    extra = {"process": partial(open_runtime, "process")}
+    async with embedded(tmp_path, extra=extra, publish=[_tool()], build_root=tmp_path / "contexts") as theory:
+        for name in ("a", "b" * 40):
+            ran = await theory.run_plan(plan(step(name, processor=REF), runtime="process"))
+            assert ran.states == {name: "succeeded"}, ran[name].log_tail
+            assert ran[name].log_tail == "answered\n"
+            assert (
+                len(f"{tmp_path}/executor/attempts/{ran.plan.plan_id}.{name}-a0/run/theory.sock") > 100 or name == "a"
+            )
+    assert not list((tmp_path / "executor" / "sockets").iterdir())
+
+
+@_DOCKER
 async def test_a_container_goes_on_over_the_same_path_after_its_executor_was_killed(
     contexts: Path, tmp_path: Path
 ) -> None:
