@@ -125,15 +125,13 @@ class _Handlers(grpc.GenericRpcHandler):
 
 
 async def _sent(requests: AsyncIterator[bytes], call: Any) -> None:
-    """Pass the requests on; a server that has answered already wants no more."""
+    """Pass the requests on, until the one side has no more or the other wants none."""
     try:
         async for request in requests:
             await call.write(request)
         await call.done_writing()
-    except (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
+    except (grpc.aio.AioRpcError, grpc.aio.InternalError, grpc.aio.UsageError, asyncio.InvalidStateError):
         return
-    except Exception:  # noqa: BLE001 - what the caller sent cannot be read: too large, or no gRPC
-        call.cancel()
 
 
 def _trace_of(context: Context) -> tuple[tuple[str, str], ...]:
