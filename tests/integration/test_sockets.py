@@ -209,7 +209,7 @@ async def test_secrets_in_the_same_folder_stay_closed(
 
 
 async def test_a_processor_without_a_container_has_a_socket_too(tmp_path: Path) -> None:
-    """I-170: by a path that fits into an address, though its place lies deeper than one could name."""
+    """By a path that fits into an address, though its place lies deeper than one could name."""
     (tmp_path / "contexts" / "caller").mkdir(parents=True)
     (tmp_path / "contexts" / "caller" / "processor.py").write_text(_CONNECTS)
     extra = {"process": partial(open_runtime, "process")}
