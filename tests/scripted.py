@@ -10,6 +10,7 @@ from typing import TypeAlias
 from services.executor.adapters.places import MemoryPlaces
 from services.executor.adapters.runtimes import RuntimeSettings
 from services.executor.adapters.runtimes.naming import attempt_name, place_of
+from services.executor.ports.runtime import Isolation
 from theory.core import jcs
 from theory.core.adapters import MAX_PAGE_BYTES, ImageIdentity, LogPage, LogPiece
 from theory.core.clock import Clock, SystemClock
@@ -80,6 +81,7 @@ class ScriptedRuntime:
     def __init__(self, *, needs_directory: bool = False) -> None:
         self.needs_directory = needs_directory
         self.scripts: dict[str, Script] = {}
+        self.isolation_missing: tuple[str, ...] = ()
         self.down: str | None = None
         """Why no engine answers; None where one does."""
         self.image_fault: TheoryError | None = None
@@ -149,6 +151,11 @@ class ScriptedRuntime:
     def running(self) -> int:
         """How many attempts are under way."""
         return sum(not task.done() for task in self._running.values())
+
+    async def proved(self) -> Isolation:
+        if self.down is not None:
+            raise NotReady("ENGINE_DOWN", self.down)
+        return Isolation(self.isolation, self.isolation_missing)
 
     async def resolve_image(self, processor: ProcessorSpec) -> ImageIdentity:
         self.images_resolved += 1

@@ -89,13 +89,14 @@ async def assemble(
         places = RoutedPlaces(directories, memory)
         opening.push_async_callback(places.close)
         sockets = await _sockets(config, clock, ids, opening)
-        served = await _runtimes(config, clock, memory, opening, runtimes or {})
+        served = await _runtimes(config, clock, memory, directories.capabilities, opening, runtimes or {})
         opened = opening.pop_all()
 
     resolver = Resolver(
         world=peers.world,
         secrets=peers.secrets,
         runtimes=served,
+        required_isolation=config.required_isolation,
         clock=clock,
         tenant=config.tenant,
         region=config.region,
@@ -132,6 +133,7 @@ async def assemble(
         peers=peers,
         runtimes=served,
         default_runtime=config.default_runtime,
+        required_isolation=config.required_isolation,
         clock=clock,
         ids=ids,
         begin=plans.begin,
@@ -238,6 +240,7 @@ async def _runtimes(
     config: ExecutorConfig,
     clock: Clock,
     memory: MemoryPlaces,
+    place_promises: frozenset[str],
     opening: AsyncExitStack,
     given: Mapping[str, OpenRuntime],
 ) -> dict[str, Runtime]:
@@ -249,6 +252,8 @@ async def _runtimes(
         base_image=config.base_image,
         base_python=config.base_python,
         engine_url=config.engine_url,
+        container_runtime=config.container_runtime,
+        place_promises=place_promises,
         max_running=config.max_containers,
     )
     named: dict[str, OpenRuntime] = {kind: partial(open_runtime, kind) for kind in config.runtimes.split()}

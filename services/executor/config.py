@@ -1,7 +1,7 @@
 """What the executor is told from outside."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr
 
@@ -56,6 +56,13 @@ class ExecutorConfig(ServiceSettings):
 
     engine_url: Url = ""
     """The container engine; empty asks the engine's own environment."""
+
+    container_runtime: Literal["", "runsc"] = ""
+    """What the engine makes containers with: `runsc` is gVisor, where the engine has it; unset is its usual one."""
+
+    required_isolation: Literal["", "namespaces", "gvisor"] = ""
+    """What must separate processors from this machine, with nothing of it missing: plans of a runtime that keeps less
+    are refused. `gvisor` is more than `namespaces`; unset takes what there is, and receipts say what that was."""
 
     mounts: bool | None = None
     """Whether worlds and outputs are mounts of their own (read-only, with quotas); unset finds out what is permitted.

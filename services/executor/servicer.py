@@ -60,8 +60,10 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         """Ask every runtime whether it answers."""
         response = pb.GetCapabilitiesResponse(default_runtime=self._default_runtime, max_in_flight=self._max_in_flight)
         for kind, runtime in sorted(self._runtimes.items()):
-            advice = await _advice_of(runtime)
-            response.runtimes.add(kind=kind, ready=not advice, isolation=runtime.isolation, advice=advice)
+            advice, missing = await _standing_of(runtime)
+            response.runtimes.add(
+                kind=kind, ready=not advice, isolation=runtime.isolation, isolation_missing=missing, advice=advice
+            )
         return response
 
     async def SubmitPlan(self, request: pb.SubmitPlanRequest, context: Context) -> pb.SubmitPlanResponse:
@@ -147,9 +149,10 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
         return pb.ListExecutionsResponse(executions=shown, next_page_token=token)
 
 
-async def _advice_of(runtime: Runtime) -> str:
+async def _standing_of(runtime: Runtime) -> tuple[str, tuple[str, ...]]:
+    """What to do before the runtime is ready, empty where it is; and what is missing of its isolation."""
     try:
         await runtime.probe()
+        return "", (await runtime.proved()).missing
     except TheoryError as error:
-        return error.message
-    return ""
+        return error.message, ()

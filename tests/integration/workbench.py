@@ -78,7 +78,14 @@ class Workbench:
         self.places: DirectoryPlaces
         self.runtime: Runtime
 
-    async def open(self, *, grace_s: float = 0.5, engine_url: str | None = None) -> "Workbench":
+    async def open(
+        self,
+        *,
+        grace_s: float = 0.5,
+        engine_url: str | None = None,
+        base_image: str = BASE_IMAGE,
+        container_runtime: str = "",
+    ) -> "Workbench":
         """Open places and runtime."""
         self.places = await DirectoryPlaces.open(self._home, self._download)
         settings = RuntimeSettings(
@@ -86,7 +93,9 @@ class Workbench:
             clock=SystemClock(),
             memory=MemoryPlaces(),
             build_root=self.contexts,
-            base_image=BASE_IMAGE,
+            base_image=base_image,
+            container_runtime=container_runtime,
+            place_promises=self.places.capabilities,
             engine_url=backends.docker_url() if engine_url is None else engine_url,
             grace_s=grace_s,
         )

@@ -139,7 +139,8 @@ async def _runtimes(session: Session) -> AsyncIterator[Finding]:
     for each in offered.runtimes:
         default = ", for plans that name none" if each.kind == offered.default_runtime else ""
         if each.ready:
-            yield Finding(f"runtime {each.kind}", GOOD, f"ready, isolation: {each.isolation}{default}")
+            without = f", without {' '.join(each.isolation_missing)}" if each.isolation_missing else ""
+            yield Finding(f"runtime {each.kind}", GOOD, f"ready, isolation: {each.isolation}{without}{default}")
         else:
             verdict = BAD if default else NOTED
             yield Finding(f"runtime {each.kind}", verdict, f"not ready{default}", each.advice)

@@ -172,7 +172,10 @@ def log_part_from_proto(message: executor_pb2.StreamLogsResponse) -> LogPart:
 def capabilities_from_proto(message: executor_pb2.GetCapabilitiesResponse) -> ExecutorCapabilities:
     """What the executor offers."""
     return ExecutorCapabilities(
-        runtimes=tuple(RuntimeView(each.kind, each.ready, each.isolation, each.advice) for each in message.runtimes),
+        runtimes=tuple(
+            RuntimeView(each.kind, each.ready, each.isolation, each.advice, tuple(each.isolation_missing))
+            for each in message.runtimes
+        ),
         default_runtime=message.default_runtime,
         max_in_flight=message.max_in_flight,
     )

@@ -172,13 +172,21 @@ class RuntimeView:
     ready: bool
     """Whether it answers now."""
     isolation: str
-    """What separates its processors from their machine: `namespaces`, or `none`."""
+    """What is to separate its processors from their machine: `namespaces`, `gvisor`, or `none`."""
     advice: str
     """If not ready, one sentence that says what to do."""
+    isolation_missing: tuple[str, ...] = ()
+    """What of that isolation does not hold there."""
 
     def to_document(self) -> dict[str, JSON]:
         """As JSON has it."""
-        return {"kind": self.kind, "ready": self.ready, "isolation": self.isolation, "advice": self.advice}
+        return {
+            "kind": self.kind,
+            "ready": self.ready,
+            "isolation": self.isolation,
+            "isolation_missing": list(self.isolation_missing),
+            "advice": self.advice,
+        }
 
 
 @dataclass(frozen=True, slots=True)

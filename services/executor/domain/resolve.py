@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.executor.domain import memo, predicates
+from services.executor.domain.isolation import admitted
 from services.executor.domain.patience import patiently
 from services.executor.ports import ExecutionRecord, PlanRecord, Runtime, Secrets, World
+from services.executor.ports.runtime import Isolation
 from theory.core.adapters import ImageIdentity
 from theory.core.chunk import reads_streams
 from theory.core.cid import Cid
@@ -50,6 +52,7 @@ class Resolver:
         world: World,
         secrets: Secrets,
         runtimes: Mapping[str, Runtime],
+        required_isolation: str,
         clock: Clock,
         tenant: str,
         region: str,
@@ -57,6 +60,7 @@ class Resolver:
         self._world = world
         self._secrets = secrets
         self._runtimes = runtimes
+        self._required_isolation = required_isolation
         self._clock = clock
         self._tenant = tenant
         self._region = region
@@ -66,18 +70,20 @@ class Resolver:
         """Fix what `record` depends on. What it reads of streams is fixed before: `record.chunks`.
 
         `NotFound` (`PROCESSOR_UNKNOWN`, `READ_UNRESOLVED`, `SECRET_UNKNOWN` naming every missing secret), `NotReady`
-        (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `IMAGE_UNAVAILABLE`), `Invalid` (`WRITE_PREFIX_REFUSED`, `PLAN_INVALID` for
-        more files than a receipt can name).
+        (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `ISOLATION_MISSING`, `IMAGE_UNAVAILABLE`), `Invalid` (`WRITE_PREFIX_REFUSED`,
+        `PLAN_INVALID` for more files than a receipt can name).
         """
         processor = snapshot.get_processor(record.processor)
         policy = snapshot.get_policy(plan.policy)
         write_set = record.write_set(snapshot)
+        # Before the image: what may not run need not be built.
+        isolation = await admitted(self.runtime(record.runtime), self._required_isolation)
         image, inputs, tags = await asyncio.gather(
             self._image(plan, processor, record.runtime),
             self._inputs(plan, record),
             self._secret_tags(processor),
         )
-        fingerprint = self._fingerprint(processor, image, record.runtime, sorted(tags))
+        fingerprint = self._fingerprint(processor, image, record.runtime, isolation, sorted(tags))
         components = memo.components_of(
             tenant=self._tenant,
             processor_document=snapshot.tools[record.processor.text],
@@ -155,7 +161,12 @@ class Resolver:
         return await secret_tags(self._clock, self._secrets, [processor])
 
     def _fingerprint(
-        self, processor: ProcessorSpec, image: ImageIdentity, runtime: str, secret_names: Sequence[str]
+        self,
+        processor: ProcessorSpec,
+        image: ImageIdentity,
+        runtime: str,
+        isolation: Isolation,
+        secret_names: Sequence[str],
     ) -> Fingerprint:
         limits = processor.runtime
         return Fingerprint(
@@ -168,7 +179,7 @@ class Resolver:
             present_env_keys=tuple(secret_names),
             py_ver=platform.python_version(),
             runtime=runtime,
-            isolation=self.runtime(runtime).isolation,
+            isolation=isolation.text,
         )
 
 

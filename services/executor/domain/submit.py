@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from services.executor.domain import predicates
+from services.executor.domain.isolation import admitted
 from services.executor.domain.resolve import secret_tags
 from services.executor.domain.volumes import require_mountable
 from services.executor.ports import (
@@ -37,6 +38,7 @@ class Submissions:
         peers: Peers,
         runtimes: Mapping[str, Runtime],
         default_runtime: str,
+        required_isolation: str,
         clock: Clock,
         ids: IdSource,
         begin: Callable[[PlanRecord], None],
@@ -48,6 +50,7 @@ class Submissions:
         self._scratch = peers.scratch
         self._runtimes = runtimes
         self._default_runtime = default_runtime
+        self._required_isolation = required_isolation
         self._clock = clock
         self._ids = ids
         self._begin = begin
@@ -56,8 +59,9 @@ class Submissions:
         """Record a plan and begin it, or find the one that was recorded under this id.
 
         `Invalid` (`PLAN_INVALID`, `WRITE_PREFIX_REFUSED`) with `field`; `NotFound` (`SPEC_UNKNOWN`, `BLOB_UNKNOWN`,
-        `SECRET_UNKNOWN`); `NotReady` (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `BUDGET_INSUFFICIENT`); `Unsupported`
-        (`CAPABILITY_MISSING` for volumes that its runtime cannot mount); `AlreadyExists` (`REQUEST_ID_TAKEN`).
+        `SECRET_UNKNOWN`); `NotReady` (`RUNTIME_UNKNOWN`, `ENGINE_DOWN`, `ISOLATION_MISSING`, `BUDGET_INSUFFICIENT`);
+        `Unsupported` (`CAPABILITY_MISSING` for volumes that its runtime cannot mount); `AlreadyExists`
+        (`REQUEST_ID_TAKEN`).
         """
         digest = Cid.of(jcs.canonical(spec.to_document())).text
         if known := await self.known(request_id, digest):
@@ -137,6 +141,7 @@ class Submissions:
                 message = f"no runtime `{kind}` is served here: choose one of {served}"
                 raise NotReady("RUNTIME_UNKNOWN", message, runtime=kind, served=served)
             await runtime.probe()
+            await admitted(runtime, self._required_isolation)
 
     async def _check_volumes(self, steps: tuple[Step, ...]) -> None:
         kinds = {step.runtime or self._default_runtime for step in steps if step.volumes}

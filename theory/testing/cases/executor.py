@@ -33,6 +33,7 @@ async def capabilities_name_what_is_served(target: Target) -> None:
     assert found.default_runtime in {each.kind for each in found.runtimes}
     assert found.max_in_flight > 0
     assert all(each.isolation for each in found.runtimes)
+    assert not any(each.isolation_missing for each in found.runtimes if each.isolation == "none")
     assert all(bool(each.advice) is not each.ready for each in found.runtimes)
 
 

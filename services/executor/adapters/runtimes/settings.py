@@ -31,6 +31,12 @@ class RuntimeSettings:
     engine_url: str = ""
     """The container engine; empty asks what the engine's own client would ask."""
 
+    container_runtime: str = ""
+    """What the engine is to make containers with: `runsc`, or empty for its usual one."""
+
+    place_promises: frozenset[str] = frozenset()
+    """What the places of attempts keep by themselves: `output_quota`, `sealed_world`."""
+
     max_running: int = 4
     """How many attempts a runtime runs at once; the others wait for their turn."""
 

@@ -110,10 +110,11 @@ def test_a_change_holds_the_plan_and_what_changed() -> None:
 
 def test_capabilities_name_the_runtimes_in_order() -> None:
     message = executor_pb2.GetCapabilitiesResponse(default_runtime="mock", max_in_flight=2)
-    message.runtimes.add(kind="local", advice="start it")
+    message.runtimes.add(kind="local", advice="start it", isolation_missing=["a", "b"])
     message.runtimes.add(kind="mock", ready=True, isolation="none")
     offered = plan_messages.capabilities_from_proto(message)
     assert [(each.kind, each.ready) for each in offered.runtimes] == [("local", False), ("mock", True)]
+    assert [each.isolation_missing for each in offered.runtimes] == [("a", "b"), ()]
 
 
 def _plan_message(**fields: object) -> plan_pb2.Plan:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -17,9 +17,11 @@ _OVERLAP_S = 2
 class Exits:
     """Wakes whoever waits for a container. A hint only: it may wake for nothing, and after a gap it wakes everyone."""
 
-    def __init__(self, engine: Engine, label: str, clock: Clock) -> None:
+    def __init__(self, engine: Engine, label: str, clock: Clock, *, broken: Callable[[], None]) -> None:
+        """`broken` is called, on a thread, whenever the engine was listened to and is no longer heard."""
         self._engine = engine
         self._clock = clock
+        self._broken = broken
         self._filters = {"type": "container", "event": ["die", "destroy"], "label": label}
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -30,7 +32,7 @@ class Exits:
     @contextmanager
     def of(self, name: str) -> Iterator[asyncio.Event]:
         """An event that is set whenever the container may have ended, from here to the end of the block."""
-        self._listen()
+        self.listen()
         event = asyncio.Event()
         self._waiting.setdefault(name, set()).add(event)
         try:
@@ -49,7 +51,8 @@ class Exits:
         if self._thread is not None:
             self._thread.join(_AGAIN_S)
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """Begin to listen, if nobody has."""
         if self._thread is None:
             self._loop = asyncio.get_running_loop()
             # An executor that ends without closing need not wait for a silent stream.
@@ -60,6 +63,7 @@ class Exits:
         while not self._closed.is_set():
             with suppress(EngineRefused, NotReady):
                 self._engine.call_blocking(self._follow)
+            self._broken()
             self._closed.wait(_AGAIN_S)
 
     def _follow(self, client: Any) -> None:  # noqa: ANN401 - the engine's client

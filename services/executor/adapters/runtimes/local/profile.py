@@ -19,6 +19,7 @@ from services.executor.adapters.places.layout import (
     VOLUMES,
     WORLD,
 )
+from services.executor.adapters.runtimes.local.seccomp import seccomp_option
 from theory.core.spec import RuntimeSpec
 
 WORK_DIR = "/work"
@@ -26,8 +27,8 @@ _MIB = 1024 * 1024
 _MIN_MEMORY_MB = 6  # the engine refuses less
 _TEMPORARY_BYTES = 256 * _MIB
 _TEMPORARY_INODES = 16_384
-_OPEN_FILES = 1_024
-_PROCESSES = 256
+OPEN_FILES = 1_024
+PROCESSES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Enclosure:
 
     name: str
     image_id: str
-    place: Path
+    place: Path | None
+    """Its directory, whose parts are mounted; None mounts nothing."""
     command: Sequence[str]
     has_secrets: bool
     runtime: RuntimeSpec
@@ -45,20 +47,22 @@ class Enclosure:
     machine_cpus: int
     volumes: Mapping[str, str]
     """Directories of this machine, by the names that they have below `volumes/`."""
+    container_runtime: str = ""
+    """The engine's name of what makes containers, such as `runsc`; empty is its usual one."""
 
 
 def creation(client: docker.APIClient, wanted: Enclosure) -> dict[str, Any]:
     """The arguments of the engine's create call.
 
-    No network, no capabilities, no privileges to gain, a read-only root, an unprivileged user, and a limit on memory,
-    CPU, processes, files, file sizes and logs.
+    No network, no capabilities, no privileges to gain, the system calls of `seccomp.json` alone, a read-only root, an
+    unprivileged user, and a limit on memory, CPU, processes, files, file sizes and logs.
     """
     return {
         "image": wanted.image_id,
         "name": wanted.name,
         "entrypoint": list(_entrypoint(wanted)),
         "command": list(wanted.command) if wanted.has_secrets else list(wanted.command[1:]),
-        "user": _user(),
+        "user": user(),
         # The image's own could be a path of the host's making.
         "working_dir": WORK_DIR,
         "hostname": "processor",
@@ -75,7 +79,8 @@ def _entrypoint(wanted: Enclosure) -> Sequence[str]:
     return ["/bin/sh", f"{WORK_DIR}/{ENTRYPOINT}"] if wanted.has_secrets else wanted.command[:1]
 
 
-def _user() -> str:
+def user() -> str:
+    """Who a processor is in there, as `uid:gid`."""
     # Without root, the outputs of another user could be neither read nor removed.
     return f"{PROCESSOR_UID}:{PROCESSOR_UID}" if os.getuid() == 0 else f"{os.getuid()}:{os.getgid()}"
 
@@ -85,11 +90,11 @@ def _host(wanted: Enclosure) -> dict[str, Any]:
     return {
         "network_mode": "none",
         "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
+        "security_opt": ["no-new-privileges", seccomp_option()],
         "read_only": True,
         "ipc_mode": "private",
         "init": True,
-        "pids_limit": _PROCESSES,
+        "pids_limit": PROCESSES,
         "mem_limit": memory,
         "memswap_limit": memory,  # equal: no swap
         # The engine refuses more than there are.
@@ -98,7 +103,7 @@ def _host(wanted: Enclosure) -> dict[str, Any]:
         "ulimits": [
             Ulimit(name="core", soft=0, hard=0),
             Ulimit(name="fsize", soft=wanted.max_file_bytes, hard=wanted.max_file_bytes),
-            Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
+            Ulimit(name="nofile", soft=OPEN_FILES, hard=OPEN_FILES),
         ],
         "tmpfs": {
             "/tmp": f"size={_TEMPORARY_BYTES},nr_inodes={_TEMPORARY_INODES},mode=1777,noexec,nosuid,nodev",  # noqa: S108 - in there
@@ -110,14 +115,17 @@ def _host(wanted: Enclosure) -> dict[str, Any]:
         # Never removed by the engine: that would destroy the exit code.
         "auto_remove": False,
         "restart_policy": {"Name": "no"},
-        "mounts": [
-            *(
-                _bind(name, str(wanted.place / name), read_only=name != OUT)
-                for name in (CONTEXT, ENTRYPOINT, WORLD, OUT, RUN)
-            ),
-            *(_bind(f"{VOLUMES}/{name}", place, read_only=False) for name, place in wanted.volumes.items()),
-        ],
+        "mounts": [] if wanted.place is None else _mounts(wanted.place, wanted.volumes),
+        **({"runtime": wanted.container_runtime} if wanted.container_runtime else {}),
     }
+
+
+def _mounts(place: Path, volumes: Mapping[str, str]) -> list[Mount]:
+    parts = (CONTEXT, ENTRYPOINT, WORLD, OUT, RUN)
+    return [
+        *(_bind(name, str(place / name), read_only=name != OUT) for name in parts),
+        *(_bind(f"{VOLUMES}/{name}", directory, read_only=False) for name, directory in volumes.items()),
+    ]
 
 
 def _bind(name: str, source: str, *, read_only: bool) -> Mount:

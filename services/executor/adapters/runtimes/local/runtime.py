@@ -19,6 +19,7 @@ from services.executor.adapters.runtimes.local.exits import Exits
 from services.executor.adapters.runtimes.local.follow import Followed, Follower
 from services.executor.adapters.runtimes.local.images import LocalImages
 from services.executor.adapters.runtimes.local.profile import Enclosure
+from services.executor.adapters.runtimes.local.proof import KIND_BY_RUNTIME, Proof
 from services.executor.adapters.runtimes.local.state import ContainerState
 from services.executor.adapters.runtimes.log import secrets_of
 from services.executor.adapters.runtimes.marks import Marks
@@ -26,6 +27,7 @@ from services.executor.adapters.runtimes.naming import attempt_name, place_of
 from services.executor.adapters.runtimes.results import ended, never_ran
 from services.executor.adapters.runtimes.settings import RuntimeSettings
 from services.executor.adapters.threads import Threads
+from services.executor.ports.runtime import Isolation
 from theory.core.adapters import MAX_PAGE_BYTES, ImageIdentity, LogPage
 from theory.core.context import MAX_LOG_CHARACTERS, ExpandedContext, ProcessorResult
 from theory.core.errors import NotReady, Unavailable
@@ -55,17 +57,19 @@ class LocalRuntime:
     """Containers on this machine, with the isolation that `profile` describes."""
 
     kind = "local"
-    isolation = "namespaces"
     needs_directory = True
     volume_kinds = frozenset({"directory"})
 
     def __init__(self, settings: RuntimeSettings, threads: Threads, home_id: str) -> None:
         self._threads = threads
         self._home_id = home_id
+        self._container_runtime = settings.container_runtime
+        self.isolation = KIND_BY_RUNTIME[settings.container_runtime]
         self._engine = Engine(settings.engine_url, calls_at_once=settings.max_running + _SPARE_CALLS)
         self._containers = Containers(self._engine)
         self._images = LocalImages(self._engine, settings, threads)
-        self._exits = Exits(self._engine, f"{HOME_LABEL}={home_id}", settings.clock)
+        self._proof = Proof(self._engine, self._containers, settings, home_id, HOME_LABEL)
+        self._exits = Exits(self._engine, f"{HOME_LABEL}={home_id}", settings.clock, broken=self._proof.forget)
         self._follower = Follower(self._containers, settings.clock, settings.grace_s)
         self._attempts = settings.home / "attempts"
         self._slots = asyncio.Semaphore(settings.max_running)
@@ -76,6 +80,12 @@ class LocalRuntime:
     def tidy(self) -> None:
         """Remove what a killed executor left half made; before the first use."""
         self._images.tidy()
+
+    async def proved(self) -> Isolation:
+        # From here on it is noticed when the engine goes away.
+        self._exits.listen()
+        with _translated("*"):
+            return await self._proof.isolation()
 
     async def resolve_image(self, processor: ProcessorSpec) -> ImageIdentity:
         identity, _ = await self._images.resolve(processor)
@@ -232,6 +242,7 @@ class LocalRuntime:
             max_file_bytes=marker.limits.max_bytes + _SPARE_FILE_BYTES,
             machine_cpus=self._machine_cpus,
             volumes=await self._threads.run(_volumes_of, place),
+            container_runtime=self._container_runtime,
         )
 
     async def _command(self, image_id: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from services.executor.adapters.places.faults import translated
 from services.executor.adapters.runtimes.mock.recipe import Recipe, asked_by_inputs, recipe_of
 from services.executor.adapters.runtimes.naming import attempt_name, place_of
 from services.executor.adapters.runtimes.settings import RuntimeSettings
+from services.executor.ports.runtime import Isolation
 from theory.core import jcs
 from theory.core.adapters import MAX_PAGE_BYTES, ImageIdentity, LogPage
 from theory.core.clock import Clock
@@ -50,6 +51,9 @@ class MockRuntime:
         self._clock = clock
         self._processors: dict[tuple[str, str], tuple[ProcessorSpec, bool]] = {}
         self._recipes: dict[tuple[object, ...], Recipe] = {}
+
+    async def proved(self) -> Isolation:
+        return Isolation(self.isolation)
 
     async def resolve_image(self, processor: ProcessorSpec) -> ImageIdentity:
         declared = processor.image.oci

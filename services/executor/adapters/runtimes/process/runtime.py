@@ -24,6 +24,7 @@ from services.executor.adapters.runtimes.process.written import begins_at, frame
 from services.executor.adapters.runtimes.results import ended, never_ran
 from services.executor.adapters.runtimes.settings import RuntimeSettings
 from services.executor.adapters.threads import Threads
+from services.executor.ports.runtime import Isolation
 from theory.core import jcs
 from theory.core.adapters import MAX_PAGE_BYTES, ImageIdentity, LogPage
 from theory.core.clock import until_set
@@ -68,6 +69,9 @@ class ProcessRuntime:
         self._clock = settings.clock
         self._grace_s = settings.grace_s
         self._slots = asyncio.Semaphore(settings.max_running)
+
+    async def proved(self) -> Isolation:
+        return Isolation(self.isolation)
 
     async def resolve_image(self, processor: ProcessorSpec) -> ImageIdentity:
         identity, _ = await self._sources.resolve(processor)

@@ -178,6 +178,7 @@ async def test_a_plan_that_is_recorded_begins_though_its_client_went_away(theory
         peers=peers_of(theory),
         runtimes={"process": theory.runtime},
         default_runtime="process",
+        required_isolation="",
         clock=clock,
         ids=SequenceIds(),
         begin=lambda _: begun.set(),
