@@ -28,7 +28,9 @@ async def bench(tmp_path: Path) -> AsyncIterator[Workbench]:
     opened.context_folder(PLAIN)
     yield opened
     await opened.clean()
-    assert docker("ps", "--all", "--quiet", "--filter", "name=theory-isolation-").stdout == ""
+    assert isinstance(opened.runtime, LocalRuntime)
+    ours = f"name=theory-isolation-{opened.runtime._home_id}"  # the engine may serve others, who look, too
+    assert docker("ps", "--all", "--quiet", "--filter", ours).stdout == ""
 
 
 def _expected(bench: Workbench) -> tuple[str, ...]:
