@@ -39,13 +39,13 @@ def _expected(bench: Workbench) -> tuple[str, ...]:
 
 
 async def test_the_profile_holds_on_this_engine(bench: Workbench) -> None:
-    """I-172: nothing but what the places cannot keep is missing, and several who ask share one look."""
+    """I-173: nothing but what the places cannot keep is missing, and several who ask share one look."""
     found = await asyncio.gather(*(bench.runtime.proved() for _ in range(3)))
     assert {(each.kind, each.missing) for each in found} == {("namespaces", _expected(bench))}
 
 
 async def test_what_the_engine_does_not_keep_is_found(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """I-172: a weaker engine, as made by taking settings away, is seen from inside and not by what it says."""
+    """I-173: a weaker engine, as made by taking settings away, is seen from inside and not by what it says."""
     creation = profile._host
 
     def weaker(wanted: profile.Enclosure) -> dict[str, object]:
@@ -63,7 +63,7 @@ async def test_what_the_engine_does_not_keep_is_found(bench: Workbench, monkeypa
 
 
 async def test_another_list_of_calls_than_ours_is_noticed(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """I-172: the engine's own list permits what ours refuses, though both are lists."""
+    """I-173: the engine's own list permits what ours refuses, though both are lists."""
     monkeypatch.setattr(profile, "seccomp_option", lambda: "apparmor=unconfined")
     assert set((await bench.runtime.proved()).missing) - set(_expected(bench)) == {"seccomp"}
 
