@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,8 @@ from theory.core.world_path import WorldPath
 
 ROOT = Path(__file__).parents[2]
 BASE_IMAGE = "theory-base:bookworm"
-PLAN = "plan-1"
+PLAN = f"plan-{os.getpid()}"
+"""Containers are named after it, and others use the engine, too."""
 MIB = 1024 * 1024
 
 
