@@ -76,6 +76,7 @@ class ScriptedRuntime:
 
     kind = "process"
     isolation = "none"
+    binds_secrets = False
     volume_kinds = frozenset({"directory"})
 
     def __init__(self, *, needs_directory: bool = False) -> None:

@@ -199,6 +199,11 @@ def _secret(config: ExecutorConfig) -> Secret | None:
     return None if secret is None else Secret("THEORY_EXECUTOR_DATABASE_SECRET", secret.get_secret_value())
 
 
+def _modal_secret(config: ExecutorConfig) -> Secret | None:
+    secret = config.modal_secret
+    return None if secret is None else Secret("THEORY_EXECUTOR_MODAL_SECRET", secret.get_secret_value())
+
+
 async def _peers(config: ExecutorConfig, opening: AsyncExitStack) -> Peers:
     keys = await asyncio.to_thread(ServiceKeys.load_or_create, config.home)
     token = keys.token_of(Role.EXECUTOR)
@@ -254,6 +259,8 @@ async def _runtimes(
         engine_url=config.engine_url,
         container_runtime=config.container_runtime,
         place_promises=place_promises,
+        modal_url=config.modal_url,
+        modal_secret=_modal_secret(config),
         max_running=config.max_containers,
     )
     named: dict[str, OpenRuntime] = {kind: partial(open_runtime, kind) for kind in config.runtimes.split()}

@@ -63,6 +63,12 @@ class ExecutorConfig(ServiceSettings):
     required_isolation: Literal["", "namespaces", "gvisor"] = ""
     """What must separate processors from this machine, with nothing of it missing: plans of a runtime that keeps less
     are refused. `gvisor` is more than `namespaces`; unset takes what there is, and receipts say what that was."""
+    modal_url: Url = "modal:"
+    """Where the runtime `modal` runs sandboxes: `modal://environment?app=NAME&object=NAME`, their app and the Secret
+    that holds their secrets, `theory` both."""
+
+    modal_secret: SecretStr | None = None
+    """`TOKEN_ID:TOKEN_SECRET` for it; unset takes `MODAL_TOKEN_ID` and `MODAL_TOKEN_SECRET`."""
 
     mounts: bool | None = None
     """Whether worlds and outputs are mounts of their own (read-only, with quotas); unset finds out what is permitted.

@@ -13,6 +13,7 @@ from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
 from services.executor.ports.place import AttemptPlace, PlaceRequest
 from services.executor.ports.runtime import Runtime
 from tests import backends
+from tests.fakes.modal.host import TOKEN
 from tests.unit.services.executor.adapters.runtimes.attempts import REF, context, processor
 from theory.core.cid import Cid
 from theory.core.clock import SystemClock
@@ -87,6 +88,7 @@ class Workbench:
         engine_url: str | None = None,
         base_image: str = BASE_IMAGE,
         container_runtime: str = "",
+        modal_url: str = "modal:",
     ) -> "Workbench":
         """Open places and runtime."""
         self.places = await DirectoryPlaces.open(self._home, self._download)
@@ -100,6 +102,8 @@ class Workbench:
             place_promises=self.places.capabilities,
             engine_url=backends.docker_url() if engine_url is None else engine_url,
             grace_s=grace_s,
+            modal_url=modal_url,
+            modal_secret=Secret("TOKEN", ":".join(TOKEN)),
         )
         self.runtime = await open_runtime(self._kind, settings)
         return self

@@ -199,7 +199,7 @@ class Runs:
     ) -> tuple[AttemptPlace, ExpandedContext]:
         runtime = self._resolver.runtime(record.runtime)
         in_memory = not runtime.needs_directory
-        names = () if in_memory else attempt.secret_names
+        names = () if in_memory or runtime.binds_secrets else attempt.secret_names
         values = await patiently(self._clock, lambda: self._secrets.resolve(names)) if names else {}
         request = PlaceRequest(
             name=place_name(record),

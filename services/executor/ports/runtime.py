@@ -31,6 +31,9 @@ class Runtime(RuntimeAdapter, Protocol):
     needs_directory: bool
     """Whether something runs in the places of its attempts; where nothing does, they stay in memory."""
 
+    binds_secrets: bool
+    """Whether it gives processors their secrets by reference: then no value of one comes to this executor."""
+
     volume_kinds: frozenset[str]
     """The stores of volumes whose volumes it can mount: `directory`. What runs nothing needs none."""
 

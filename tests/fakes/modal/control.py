@@ -24,7 +24,10 @@ class ControlHandlers:
     ) -> pb.EnvironmentGetOrCreateResponse:
         name = request.deployment_name or "main"
         return pb.EnvironmentGetOrCreateResponse(
-            environment_id=f"en-{name}", metadata=pb.EnvironmentMetadata(name=name, settings=pb.EnvironmentSettings())
+            environment_id=f"en-{name}",
+            metadata=pb.EnvironmentMetadata(
+                name=name, settings=pb.EnvironmentSettings(image_builder_version="2025.06")
+            ),
         )
 
     async def AppGetOrCreate(self, request: pb.AppGetOrCreateRequest) -> pb.AppGetOrCreateResponse:

@@ -12,6 +12,8 @@ from modal_proto import api_pb2 as pb
 
 from tests.fakes.modal.hub import Hub
 from tests.fakes.modal.plane import ControlPlane
+from tests.fakes.modal.processes import ProcessRunner
+from tests.fakes.modal.router import CommandRouter
 
 T = TypeVar("T")
 
@@ -29,6 +31,8 @@ class FakeModal:
     def __init__(self) -> None:
         self.hub = Hub(TOKEN)
         self.plane = ControlPlane(self.hub)
+        self.processes = ProcessRunner()
+        self.plane.runner = self.processes
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="fake-modal", daemon=True)
 
@@ -77,10 +81,13 @@ class FakeModal:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server = Server([self.plane])
+        self.hub.url = self.url
+        server = Server([self.plane, CommandRouter(self.hub, self.plane)])
         await server.start(sock=listener)
         self._ready.set()
         await self._stop.wait()
+        self.plane.end_all()
+        await self.plane.ended()
         server.close()
         try:
             async with asyncio.timeout(_GRACE_S):

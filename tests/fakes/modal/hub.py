@@ -15,6 +15,8 @@ class Hub:
 
     token: tuple[str, str]
     """The id and secret that open it."""
+    url: str = ""
+    """Where it answers."""
     skew_s: float = 0.0
     """How far the server's clock runs ahead of this machine's."""
     dedupe: bool = False

@@ -9,11 +9,11 @@ from tests.fakes.modal.control import ControlHandlers
 from tests.fakes.modal.dicts import DictHandlers
 from tests.fakes.modal.queues import QueueHandlers
 from tests.fakes.modal.rpc import Service
-from tests.fakes.modal.secrets import SecretHandlers
+from tests.fakes.modal.sandboxes import SandboxHandlers
 from tests.fakes.modal.volumes import VolumeHandlers
 
 
-class ControlPlane(ControlHandlers, DictHandlers, QueueHandlers, SecretHandlers, VolumeHandlers, Service):
+class ControlPlane(ControlHandlers, DictHandlers, QueueHandlers, SandboxHandlers, VolumeHandlers, Service):
     """Whoever has the token may call everything."""
 
     BASE = ModalClientBase

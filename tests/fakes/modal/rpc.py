@@ -38,6 +38,8 @@ class Service:
         found = getattr(self, rpc, None)
         if found is None:
             return handler._replace(func=self._missing(rpc))
+        if handler.cardinality is Cardinality.STREAM_UNARY:
+            return handler._replace(func=self._gathering(rpc, found))
         if handler.cardinality in _STREAMED:
             return handler._replace(func=self._streaming(rpc, found))
         return handler._replace(func=self._unary(rpc, found))
@@ -70,6 +72,23 @@ class Service:
             async for reply in answer(request):
                 await stream.send_message(reply)
             self.hub.faults.fire(rpc, AFTER, request)
+
+        return handle
+
+    def _gathering(
+        self, rpc: str, answer: Callable[[AsyncIterator[Any]], Awaitable[Any]]
+    ) -> Callable[[Any], Awaitable[None]]:
+        async def handle(stream: Any) -> None:
+            first, _ = await self._admitted(rpc, stream)
+
+            async def requests() -> AsyncIterator[Any]:
+                yield first
+                async for request in stream:
+                    yield request
+
+            reply = await answer(requests())
+            self.hub.faults.fire(rpc, AFTER, first)
+            await stream.send_message(reply)
 
         return handle
 

@@ -13,6 +13,7 @@ __all__ = ["MODULE_BY_KIND", "RuntimeSettings", "open_runtime"]
 # Modules are named, not imported: the engine's client loads only where it is used.
 MODULE_BY_KIND: Mapping[str, str] = {
     "local": "services.executor.adapters.runtimes.local.runtime",
+    "modal": "services.executor.adapters.runtimes.modal.runtime",
     "mock": "services.executor.adapters.runtimes.mock.runtime",
     "process": "services.executor.adapters.runtimes.process.runtime",
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from services.executor.adapters.places import MemoryPlaces
 from theory.core.clock import Clock
+from theory.core.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,12 @@ class RuntimeSettings:
 
     max_running: int = 4
     """How many attempts a runtime runs at once; the others wait for their turn."""
+
+    modal_url: str = "modal:"
+    """Where sandboxes run."""
+
+    modal_secret: Secret | None = None
+    """The token for it; None takes what Modal's own variables say."""
 
     grace_s: float = 10.0
     """How long a processor that was asked to stop may take before it is killed."""

@@ -26,7 +26,7 @@ PROCESSOR: Mapping[str, Any] = {
             {"id": "json.schema_ok@1", "args": {"path": "${outputs.meta_path}", "schema": "media.metadata@1"}},
         ],
     },
-    "adapter": {"modal": {"app": "theory"}},
+    "adapter": {"modal": {"region": "eu-west"}},
 }
 SCHEMA: Mapping[str, Any] = {
     "id": "media.metadata@1",

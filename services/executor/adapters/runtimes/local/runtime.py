@@ -58,6 +58,7 @@ class LocalRuntime:
 
     kind = "local"
     needs_directory = True
+    binds_secrets = False
     volume_kinds = frozenset({"directory"})
 
     def __init__(self, settings: RuntimeSettings, threads: Threads, home_id: str) -> None:

@@ -44,6 +44,7 @@ class MockRuntime:
     kind = "mock"
     isolation = "none"
     needs_directory = False
+    binds_secrets = False
     volume_kinds = frozenset[str]()
 
     def __init__(self, memory: MemoryPlaces, clock: Clock) -> None:

@@ -60,6 +60,7 @@ class ProcessRuntime:
     kind = "process"
     isolation = "none"
     needs_directory = True
+    binds_secrets = False
     volume_kinds = frozenset({"directory"})
 
     def __init__(self, attempts: Path, sources: StagedSources, threads: Threads, settings: RuntimeSettings) -> None:

@@ -1,0 +1,1 @@
+"""Sandboxes of Modal: one for each attempt, found by its name whoever asks."""
