@@ -1,5 +1,6 @@
 """Images of processors in the engine: pulled by digest, or built from a hashed context."""
 
+import logging
 import platform
 import re
 from collections import deque
@@ -14,8 +15,9 @@ from services.executor.adapters.flight import Flights
 from services.executor.adapters.images.context import REQUIREMENTS, BuildContext, read_context
 from services.executor.adapters.images.digest import build_digest
 from services.executor.adapters.images.dockerfile import check_dockerfile
-from services.executor.adapters.images.fault import unavailable
+from services.executor.adapters.images.fault import unavailable, unpulled
 from services.executor.adapters.images.packages import PackageSets, Target
+from services.executor.adapters.images.pulling import cause_of
 from services.executor.adapters.images.stage import stage
 from services.executor.adapters.places.faults import translated
 from services.executor.adapters.runtimes.local.engine import Engine, EngineRefused
@@ -31,6 +33,7 @@ _BUILD_PREFIX = "build-"
 _TOLD_LINES = 12
 _BUILD_S = 1800
 _NOT_FOUND = 404
+_log = logging.getLogger(__name__)
 _PLATFORM_BY_MACHINE = {"x86_64": "x86_64-manylinux_2_28", "aarch64": "aarch64-manylinux_2_28"}
 
 
@@ -92,10 +95,13 @@ class LocalImages:
             try:
                 told = await self._engine.call(lambda client: _told(client.pull(exact, stream=True, decode=True)))
             except EngineRefused as error:
-                raise unavailable(processor.ref.text, f"it cannot be pulled: {error.words}") from error
+                _log.warning("image.refused", extra={"image": exact, "words": error.words})
+                raise unpulled(processor.ref.text, cause_of(error.words)) from error
             found = await self._inspect(exact)
             if found is None:
-                raise unavailable(processor.ref.text, f"it cannot be pulled: {' '.join(told)}")
+                words = " ".join(told)
+                _log.warning("image.refused", extra={"image": exact, "words": words})
+                raise unpulled(processor.ref.text, cause_of(words))
         return ImageIdentity(digest, "oci"), str(found["Id"])
 
     async def _built(self, processor: ProcessorSpec) -> tuple[ImageIdentity, str]:
