@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A Docker Engine of one's own, for tests on a machine that has none: every file of it lives in one directory.
 #
-#     deploy/engine.sh start DIR    # starts dockerd, waits until it answers, prints its DOCKER_HOST
+#     deploy/engine.sh start DIR    # starts dockerd, waits until it answers, prints its DOCKER_HOST; more options are its own
 #     deploy/engine.sh stop DIR     # ends it with its containers and removes DIR
 #     deploy/engine.sh install      # the Debian packages it needs
 #
@@ -19,7 +19,7 @@ install_packages() {
   command -v apt-get > /dev/null || die "no apt-get here: install a Docker Engine by hand"
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
-  apt-get install -y -qq --no-install-recommends docker.io iptables busybox-static > /dev/null
+  apt-get install -y -qq --no-install-recommends docker.io docker-registry iptables busybox-static > /dev/null
   # From Debian 13 on, the client is a package of its own.
   command -v docker > /dev/null || apt-get install -y -qq --no-install-recommends docker-cli > /dev/null
 }
@@ -29,6 +29,7 @@ dockerd_path() { PATH="$PATH:/usr/sbin:/sbin" command -v dockerd; }
 
 start() {
   local dir=$1 dockerd
+  shift
   dockerd=$(dockerd_path) || die "no dockerd: run '$0 install' first"
   [ "$(id -u)" = 0 ] || die "dockerd needs root"
   [ ! -S "$dir/docker.sock" ] || ! answers "$dir" || die "one already runs in $dir"
@@ -40,7 +41,7 @@ start() {
   PATH="$PATH:/usr/sbin:/sbin" setsid "$dockerd" \
     --host "unix://$dir/docker.sock" --group root \
     --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/docker.pid" \
-    --userland-proxy=false --log-level warn \
+    --userland-proxy=false --log-level warn "$@" \
     > "$dir/log" 2>&1 < /dev/null &
   local pid=$!
 
@@ -79,7 +80,7 @@ stop() {
 
 case "${1:-}" in
   install) install_packages ;;
-  start) start "${2:?a directory}" ;;
+  start) start "${2:?a directory}" "${@:3}" ;;
   stop) stop "${2:?a directory}" ;;
   *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

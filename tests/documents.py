@@ -67,7 +67,7 @@ def asks(usd_micro: int) -> dict[str, JSON]:
 def policy(ref: str, *, max_usd_micro: int = 1_000_000, **fields: Any) -> SpecDraft:
     """A policy; retries nothing unless it is told to."""
     budget = {"max_usd_micro": max_usd_micro, **fields.pop("budget", {})}
-    return SpecDraft(SpecKind.POLICIES, {"id": ref, "budget": budget, **fields})
+    return SpecDraft(SpecKind.POLICIES, {"id": ref, "budget": budget, "retry": {"on": []}, **fields})
 
 
 def schema(ref: str, content: JSON) -> SpecDraft:

@@ -67,6 +67,7 @@ EXECUTION = ExecutionRecord(
     state=ExecutionState.RUNNING,
     seq=1,
     attempt_idx=1,
+    losses=1,
     epoch=2,
     chunks=((WorldPath("/streams/camera/0000000000000000007"), Cid.of(b"frame")),),
     attempt=ATTEMPT,

@@ -18,6 +18,7 @@ _DRILLS = (
     "tests/drills/test_replicas.py",
     "tests/drills/test_kill_points.py",
     "tests/drills/test_kill_running.py",
+    "tests/drills/test_engine_restart.py",
     "tests/drills/test_ledger_kill.py",
     "tests/drills/test_budget_race.py",
 )

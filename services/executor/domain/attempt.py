@@ -152,7 +152,7 @@ class Attempts:
         if not self._is_here(record.attempt):
             # What it did elsewhere is nobody's: the next claim closes it, or returns what was settled meanwhile.
             failure = Failure("ATTEMPT_LOST", "the executor that carried it out is gone", {})
-            return await self._endings.next_attempt(record, failure)
+            return await self._endings.lose(record, failure)
         key = _shared_key(plan, record, record.attempt.memo_key, record.attempt.components)
         async with self._seats.flight(record, key):
             return await self._attempt(plan, snapshot, policy, record, record.attempt, stop)
@@ -258,13 +258,14 @@ class Attempts:
         written = ended.collected if succeeded and ended.collected is not None else Collected((), {}, 0)
         reported = ended.collected.reported_usd_micro if ended.collected is not None else 0
         processor = snapshot.get_processor(record.processor)
+        losses = record.losses + (ended.outcome is AttemptOutcome.LOST)
         request = SettleRequest(
             plan_id=plan.plan_id,
             execution_id=record.execution_id,
             epoch=attempt.epoch,
             attempt_idx=attempt.attempt_idx,
             outcome=ended.outcome,
-            final=ended.outcome in _FINAL or not policy.retries(ended.outcome, attempt.attempt_idx),
+            final=ended.outcome in _FINAL or not policy.retries(ended.outcome, attempt.attempt_idx, losses),
             cost_usd_micro=cost_usd_micro(policy, processor, started, finished, reported),
             outputs=written.outputs,
             facts=facts_of(
@@ -287,7 +288,7 @@ class Attempts:
             # Fenced: the attempt is nobody's any more. The next claim closes it, or returns what was settled.
             facts = {"execution_id": record.execution_id.text, "epoch": attempt.epoch}
             _log.warning("attempt.fenced", extra={"theory_fields": facts})
-            return await self._endings.next_attempt(record, ended.failure)
+            return await self._endings.lose(record, ended.failure)
         self._reach("settled")
         return await self._endings.follow(plan, record, receipt)
 
@@ -307,7 +308,7 @@ class Attempts:
             return None
         except Conflict as error:
             # Fenced, or somebody else's path for too long: neither says anything about the result.
-            return await self._endings.next_attempt(record, Failure.of(error))
+            return await self._endings.lose(record, Failure.of(error))
         except TheoryError as error:
             return await self._endings.refuse(plan, record, resolved, Failure.of(error), epoch=claimed.epoch)
         self._reach("reuse_prepared")
@@ -337,7 +338,7 @@ class Attempts:
         try:
             receipt = await self._endings.settle(request)
         except Conflict:
-            return await self._endings.next_attempt(record, None)
+            return await self._endings.lose(record, None)
         self._reach("reuse_settled")
         return await self._endings.follow(plan, record, receipt)
 

@@ -119,7 +119,7 @@ class Endings:
         else:
             await persistently(self._clock, lambda: self._world.abort(record.execution_id, receipt.epoch))
         if not receipt.final:
-            return await self.next_attempt(record, _failure_in(receipt))
+            return await self._queue(record, _failure_in(receipt), lost=receipt.outcome is AttemptOutcome.LOST)
         ended = replace(
             record,
             state=_STATE_BY_OUTCOME.get(receipt.outcome, ExecutionState.FAILED),
@@ -138,13 +138,20 @@ class Endings:
         await self._runs.clean_up(record)
         return saved
 
-    async def next_attempt(self, record: ExecutionRecord, failure: Failure | None) -> ExecutionRecord:
-        """Leave this attempt behind: the execution is queued for another."""
+    async def lose(self, record: ExecutionRecord, failure: Failure | None) -> ExecutionRecord:
+        """Leave this attempt behind, for nobody can settle it here: the execution is queued for another.
+
+        The next claim closes it as lost, or gets the receipt of whoever settled it.
+        """
+        return await self._queue(record, failure, lost=True)
+
+    async def _queue(self, record: ExecutionRecord, failure: Failure | None, *, lost: bool) -> ExecutionRecord:
         following = replace(
             record,
             state=ExecutionState.QUEUED,
             attempt=None,
             attempt_idx=record.attempt_idx + 1,
+            losses=record.losses + lost,
             failure=failure,
         )
         saved = await self.save(following)

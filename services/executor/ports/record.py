@@ -72,6 +72,9 @@ class ExecutionRecord:
 
     seq: int = 0
     attempt_idx: int = 0
+    losses: int = 0
+    """How many of its attempts so far were lost, so that a policy can tell them from the processor's own failures."""
+
     epoch: int = 0
     chunks: tuple[tuple[WorldPath, Cid], ...] | None = None
     """What its `reads` name of streams, fixed when it was first dispatched: every attempt reads the same. None where

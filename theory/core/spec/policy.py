@@ -17,6 +17,8 @@ _MAX_PAUSE_MS = 86_400_000
 _MAX_KEEP_S = 31_536_000
 _MAX_STATS_S = 3_600
 _MAX_AT_ONCE = 1_000_000
+MOST_LOSSES = 5
+"""How often an execution is tried again because its machine failed it: what ends every machine is no bad luck."""
 _RETRIED = (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.LOST)
 
 
@@ -80,9 +82,17 @@ class PolicyDoc:
             document=fields.document,
         )
 
-    def retries(self, outcome: AttemptOutcome, attempt_idx: int) -> bool:
-        """Whether another attempt follows attempt `attempt_idx` (from 0) that ended so."""
-        return outcome in self.retry_on and attempt_idx + 1 < self.max_attempts
+    def retries(self, outcome: AttemptOutcome, attempt_idx: int, losses: int = 0) -> bool:
+        """Whether another attempt follows attempt `attempt_idx` (from 0) that ended so.
+
+        `losses` of the attempts so far, this one included, were lost: that is the machine's doing, and they are not
+        counted as the processor's, unless there are more than `MOST_LOSSES` of them.
+        """
+        if outcome not in self.retry_on:
+            return False
+        if outcome is AttemptOutcome.LOST:
+            return losses <= MOST_LOSSES
+        return attempt_idx + 1 - losses < self.max_attempts
 
     def backoff_ms_after(self, attempt_idx: int) -> int:
         """How long to wait after attempt `attempt_idx`; the last entry of the list stands for all later ones."""

@@ -64,7 +64,7 @@ class Containers:
 
         try:
             return await self._engine.call(read)
-        except EngineRefused:
+        except (EngineRefused, NotReady):
             return ""
 
     async def frames(self, name: str, after: Position, max_bytes: int) -> tuple[list[Frame], bool]:

@@ -60,6 +60,11 @@ class Engine:
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise NotReady("ENGINE_DOWN", _DOWN) from error
 
+    @property
+    def known(self) -> bool:
+        """Whether it has ever answered here: then it may be away, but it is there."""
+        return self._client is not None
+
     async def close(self) -> None:
         """Give threads and connections back."""
         self._threads.close()

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from services.executor.adapters.runtimes.local.absence import PATIENCE_S, Absence
 from services.executor.adapters.runtimes.local.containers import Containers
 from services.executor.adapters.runtimes.local.engine import EngineRefused
 from services.executor.adapters.runtimes.local.state import ContainerState
@@ -14,9 +15,6 @@ _LOOK_AGAIN_S = 5.0
 """How often a container is looked at though nothing told of its end."""
 _GONE_WITHIN_S = 30.0
 """How long the kernel may take to end what was killed."""
-_PATIENCE_S = 60.0
-"""How long the engine may be away before the attempt counts as lost."""
-_ASK_AGAIN_S = 0.5
 _KILLED_WITH_ENGINE = frozenset({137, 143, 255})
 
 
@@ -38,14 +36,18 @@ class Follower:
         self._containers = containers
         self._clock = clock
         self._grace_s = grace_s
+        self._absence = Absence(containers, clock)
 
-    async def follow(self, name: str, marks: Marks, timeout_s: int, exited: asyncio.Event) -> Followed:
+    async def follow(
+        self, name: str, marks: Marks, timeout_s: int, exited: asyncio.Event, *, unseen: bool = False
+    ) -> Followed:
         """Return once the container has ended: by itself, at its deadline, or because its marks say so.
 
-        The deadline counts from the start that the engine recorded, so it is the same for whoever follows.
+        The deadline counts from the start that the engine recorded, so it is the same for whoever follows. `unseen`
+        says that nobody looked for a while: the engine may have gone meanwhile.
         """
         deadline: float | None = None
-        engine_went = False
+        engine_went = unseen
         silent_since: float | None = None
         while True:
             exited.clear()
@@ -55,8 +57,8 @@ class Follower:
                 engine_went = True
                 silent_since = self._clock.monotonic() if silent_since is None else silent_since
                 # It may answer, and yet not say anything of this container.
-                patient = self._clock.monotonic() - silent_since < _PATIENCE_S
-                if not patient or not await self._engine_returns():
+                patient = self._clock.monotonic() - silent_since < PATIENCE_S
+                if not patient or not await self._absence.over():
                     return Followed(None, marks.stopping, "the engine went away while the processor ran")
                 continue
             silent_since = None
@@ -103,17 +105,10 @@ class Follower:
         ran_s = (self._clock.now() - state.started_at).total_seconds()
         return min(max(timeout_s - ran_s, 0), timeout_s)
 
-    async def _engine_returns(self) -> bool:
-        until = self._clock.monotonic() + _PATIENCE_S
-        while self._clock.monotonic() < until:
-            await self._clock.sleep(_ASK_AGAIN_S)
-            if await self._containers.reachable():
-                return True
-        return False
-
 
 def _over(state: ContainerState, stopped: Stop | None, *, engine_went: bool) -> Followed:
     # An engine that goes down takes its containers along; that is no fault of the processor.
-    if engine_went and stopped is None and state.exit_code in _KILLED_WITH_ENGINE:
+    killed = state.exit_code in _KILLED_WITH_ENGINE and not state.oom_killed
+    if engine_went and stopped is None and killed:
         return Followed(state, None, "the engine went down and took the container along")
     return Followed(state, stopped)

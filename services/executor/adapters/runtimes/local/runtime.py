@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from services.executor.adapters.images.fault import unavailable
 from services.executor.adapters.places.faults import place_gone
@@ -13,6 +15,7 @@ from services.executor.adapters.places.layout import VOLUMES
 from services.executor.adapters.places.marker import Marker
 from services.executor.adapters.runtimes.frames import Position, page
 from services.executor.adapters.runtimes.installation import installation_id
+from services.executor.adapters.runtimes.local.absence import Absence
 from services.executor.adapters.runtimes.local.containers import PREFIX, Containers
 from services.executor.adapters.runtimes.local.engine import Engine, EngineRefused
 from services.executor.adapters.runtimes.local.exits import Exits
@@ -35,6 +38,8 @@ from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome
 from theory.core.refs import Ref
 from theory.core.spec import ProcessorSpec
+
+T = TypeVar("T")
 
 HOME_LABEL = "theory.home"
 _NOT_FOUND = 404
@@ -71,6 +76,7 @@ class LocalRuntime:
         self._images = LocalImages(self._engine, settings, threads)
         self._proof = Proof(self._engine, self._containers, settings, home_id, HOME_LABEL)
         self._exits = Exits(self._engine, f"{HOME_LABEL}={home_id}", settings.clock, broken=self._proof.forget)
+        self._absence = Absence(self._containers, settings.clock)
         self._follower = Follower(self._containers, settings.clock, settings.grace_s)
         self._attempts = settings.home / "attempts"
         self._slots = asyncio.Semaphore(settings.max_running)
@@ -89,7 +95,7 @@ class LocalRuntime:
             return await self._proof.isolation()
 
     async def resolve_image(self, processor: ProcessorSpec) -> ImageIdentity:
-        identity, _ = await self._images.resolve(processor)
+        identity, _ = await self._present(partial(self._images.resolve, processor), there=self._engine.known)
         return identity
 
     async def invoke(
@@ -98,10 +104,19 @@ class LocalRuntime:
         processor = context.registry_snapshot.get_processor(Ref.parse(processor_ref))
         name, marks = attempt_name(context), Marks(place_of(context))
         async with self._slots:
+            found_started = marks.started
             with _translated(name), self._exits.of(PREFIX + name) as exited:
-                if (early := await self._begin(processor, context, marks, image_digest)) is not None:
+                begin = partial(self._begin, processor, context, marks, image_digest)
+                try:
+                    early = await self._present(begin, there=found_started or self._engine.known)
+                except NotReady as error:
+                    if error.reason != "ENGINE_DOWN" or not marks.started:
+                        raise
+                    return never_ran(AttemptOutcome.LOST, "the engine went away while the processor ran")
+                if early is not None:
                     return early
-                followed = await self._follower.follow(name, marks, processor.runtime.timeout_s, exited)
+                timeout_s = processor.runtime.timeout_s
+                followed = await self._follower.follow(name, marks, timeout_s, exited, unseen=found_started)
             return await self._result(processor, context, followed)
 
     async def cancel(self, context: ExpandedContext) -> None:
@@ -158,6 +173,10 @@ class LocalRuntime:
         await self._threads.run(self._exits.close)
         await self._engine.close()
         self._threads.close()
+
+    async def _present(self, ask: Callable[[], Awaitable[T]], *, there: bool) -> T:
+        """What `ask` returns. An engine that is known to be `there` may be away for a while; no other is waited for."""
+        return await (self._absence.sat_out(ask) if there else ask())
 
     async def _begin(
         self, processor: ProcessorSpec, context: ExpandedContext, marks: Marks, image_digest: str | None

@@ -17,6 +17,7 @@ from theory.core.errors import Conflict, NotFound, Unavailable
 from theory.core.ids import ExecutionId
 from theory.core.receipt import AttemptOutcome
 from theory.core.settle import ClaimRequest, SettleRequest
+from theory.core.spec import MOST_LOSSES
 from theory.core.world_path import WorldName, WorldPath
 from theory.sdk.ledger import LedgerClient
 from theory.sdk.views import PlanView
@@ -436,3 +437,21 @@ async def test_what_the_cap_does_not_admit_is_part_of_the_cost(theory: Embedded)
     budget = await theory.theory.ledger.get_budget(ran.plan.plan_id)
     assert (budget.spent_usd_micro, budget.debt_usd_micro, ran["step"].cost_usd_micro) == (100, 400, 500)
     await theory.check(ran.plan.plan_id)
+
+
+async def test_what_a_machine_lost_is_not_counted(theory: Embedded) -> None:
+    """I-175."""
+    await theory.publish(policy("again@4", retry={"max_attempts": 2, "backoff_ms": [0]}))
+    lost = failing(AttemptOutcome.LOST)
+    theory.runtime.scripts["step"] = [lost, lost, failing(), lost, failing()]
+    ran = await theory.run_plan(plan(step(), policy="again@4"))
+    receipts = [(each.outcome, each.final) for each in await theory.receipts(ran.plan.plan_id)]
+    assert receipts == [("lost", False), ("lost", False), ("failed", False), ("lost", False), ("failed", True)]
+
+
+async def test_what_loses_every_machine_ends(theory: Embedded) -> None:
+    await theory.publish(policy("again@5", retry={"max_attempts": 2, "backoff_ms": [0]}))
+    theory.runtime.scripts["step"] = failing(AttemptOutcome.LOST)
+    ran = await theory.run_plan(plan(step(), policy="again@5"))
+    assert [each.final for each in await theory.receipts(ran.plan.plan_id)] == [False] * MOST_LOSSES + [True]
+    assert ran.states == {"step": "failed"}

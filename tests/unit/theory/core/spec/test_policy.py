@@ -9,7 +9,7 @@ from theory.core.errors import Invalid
 from theory.core.jcs import JSON
 from theory.core.receipt import AttemptOutcome
 from theory.core.refs import Ref
-from theory.core.spec import PolicyDoc
+from theory.core.spec import MOST_LOSSES, PolicyDoc
 
 SMALL: Mapping[str, JSON] = {"id": "default@1", "budget": {"max_usd_micro": 1_000_000}}
 WHOLE: Mapping[str, JSON] = {
@@ -71,6 +71,21 @@ def test_a_failure_is_tried_again_until_the_attempts_are_used_up() -> None:
     assert [policy.retries(AttemptOutcome.OOM, attempt_idx) for attempt_idx in range(4)] == [True, True, False, False]
     assert not policy.retries(AttemptOutcome.FAILED, 0)
     assert not policy.retries(AttemptOutcome.SUCCEEDED, 0)
+
+
+def test_lost_attempts_are_not_the_processors_own() -> None:
+    once = PolicyDoc.parse({**SMALL, "retry": {"max_attempts": 1}})
+    assert [once.retries(AttemptOutcome.LOST, losses - 1, losses) for losses in range(1, MOST_LOSSES + 2)] == [
+        *[True] * MOST_LOSSES,
+        False,
+    ]
+    twice = PolicyDoc.parse({**SMALL, "retry": {"max_attempts": 2}})
+    assert [twice.retries(AttemptOutcome.FAILED, attempt_idx, losses=3) for attempt_idx in (3, 4)] == [True, False]
+
+
+def test_a_policy_that_does_not_try_what_was_lost_again_means_it() -> None:
+    never = PolicyDoc.parse({**SMALL, "retry": {"max_attempts": 3, "on": ["failed"]}})
+    assert not never.retries(AttemptOutcome.LOST, 0, 1)
 
 
 def test_the_last_backoff_stands_for_all_later_ones() -> None:

@@ -64,11 +64,13 @@ def clock() -> FakeClock:
 class Following:
     """One call of `follow`, and what it needs."""
 
-    def __init__(self, containers: Scripted, clock: FakeClock, place: Path, timeout_s: int) -> None:
+    def __init__(
+        self, containers: Scripted, clock: FakeClock, place: Path, timeout_s: int, *, unseen: bool = False
+    ) -> None:
         self.marks = Marks(place)
         self.exited = asyncio.Event()
         follower = Follower(containers, clock, GRACE_S)
-        self.task = asyncio.create_task(follower.follow("a-a0", self.marks, timeout_s, self.exited))
+        self.task = asyncio.create_task(follower.follow("a-a0", self.marks, timeout_s, self.exited, unseen=unseen))
         self._clock = clock
 
     async def advance(self, s: float) -> None:
@@ -166,6 +168,23 @@ async def test_a_container_that_went_down_with_its_engine_is_lost(
     containers.end(137)
     await following.advance(2)
     assert (await following.ended()).lost == "the engine went down and took the container along"
+
+
+@pytest.mark.parametrize(("unseen", "lost"), [(True, True), (False, False)])
+async def test_what_was_killed_while_nobody_looked_is_lost(
+    containers: Scripted, clock: FakeClock, tmp_path: Path, *, unseen: bool, lost: bool
+) -> None:
+    containers.end(137)
+    following = Following(containers, clock, tmp_path, 600, unseen=unseen)
+    assert bool((await following.ended()).lost) is lost
+
+
+async def test_what_needed_too_much_memory_while_nobody_looked_is_not_lost(
+    containers: Scripted, clock: FakeClock, tmp_path: Path
+) -> None:
+    containers.state = replace(RUNNING, status="exited", exit_code=137, oom_killed=True, finished_at=NOW)
+    following = Following(containers, clock, tmp_path, 600, unseen=True)
+    assert not (await following.ended()).lost
 
 
 async def test_an_engine_that_stays_away_loses_the_attempt(
