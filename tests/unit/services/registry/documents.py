@@ -16,7 +16,14 @@ PROCESSOR: Mapping[str, Any] = {
         "build": {"context": "apps/core/processors/llm_litellm", "dockerfile": "Dockerfile"},
     },
     "command": ["python3", "/opt/processor.py"],
-    "runtime": {"cpu": 1, "memory_gb": "0.5", "timeout_s": 300, "gpu": False, "read_only_tool": False},
+    "runtime": {
+        "cpu": 1,
+        "memory_gb": "0.5",
+        "timeout_s": 300,
+        "gpu": False,
+        "network": "none",
+        "read_only_tool": False,
+    },
     "secrets": {"required": ["OPENAI_API_KEY"], "optional": ["ANTHROPIC_API_KEY"]},
     "outputs": {"writes": [{"prefix": "/artifacts/outputs/text/"}, {"prefix": "/artifacts/outputs/meta.json"}]},
     "predicates": {
