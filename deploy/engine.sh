@@ -18,6 +18,12 @@ install_packages() {
   [ "$(id -u)" = 0 ] || die "installing docker.io needs root"
   command -v apt-get > /dev/null || die "no apt-get here: install a Docker Engine by hand"
   export DEBIAN_FRONTEND=noninteractive
+  # Programs are wanted, not the services that their packages start.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
+    chmod 0755 /usr/sbin/policy-rc.d
+  fi
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends docker.io docker-registry iptables busybox-static > /dev/null
   # From Debian 13 on, the client is a package of its own.
