@@ -16,6 +16,7 @@ from tests.drills.matrix import POINTS, pairs_from, run
 _DRILLS = (
     "tests/drills/test_ledger_points.py",
     "tests/drills/test_replicas.py",
+    "tests/drills/test_flights.py",
     "tests/drills/test_kill_points.py",
     "tests/drills/test_kill_running.py",
     "tests/drills/test_engine_restart.py",

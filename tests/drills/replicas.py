@@ -33,7 +33,7 @@ LEASE_S = 2
 class Replicas:
     """The executors, which are killed, stopped and started again; and everything else, which is not."""
 
-    def __init__(self, folder: Path, others_url: str, database_url: str, names: Sequence[str]) -> None:
+    def __init__(self, folder: Path, others_url: str, database_url: str, names: Sequence[str], **settings: str) -> None:
         self._others_url = others_url
         self.homes = {name: folder / name for name in names}
         self._settings = {
@@ -42,6 +42,7 @@ class Replicas:
             "THEORY_EXECUTOR_RUNTIMES": "mock process",
             "THEORY_EXECUTOR_DEFAULT_RUNTIME": "mock",
             **{f"THEORY_{each}_URL": others_url for each in ("LEDGER", "REGISTRY", "ARTIFACTS", "RESOURCES")},
+            **settings,
         }
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         self._stack = AsyncExitStack()
@@ -122,8 +123,8 @@ class Replicas:
 
 
 @asynccontextmanager
-async def replicas(folder: Path, database_url: str, names: Sequence[str]) -> AsyncIterator[Replicas]:
-    """Executors of these names, running; everything else in this process, in files."""
+async def replicas(folder: Path, database_url: str, names: Sequence[str], **settings: str) -> AsyncIterator[Replicas]:
+    """Executors of these names, running, with more settings; everything else in this process, in files."""
     base = folder / "base"
     base.mkdir()
     keys = ServiceKeys.load_or_create(base)
@@ -136,7 +137,7 @@ async def replicas(folder: Path, database_url: str, names: Sequence[str]) -> Asy
         await resources(ResourcesConfig.load({**peers, "secrets_url": "env:THEORY_TEST_NOTHING_"})),
     ]
     async with running(units, url=url, keys=keys):
-        found = Replicas(folder, url, database_url, names)
+        found = Replicas(folder, url, database_url, names, **settings)
         for home in found.homes.values():
             home.mkdir(mode=0o700)
             shutil.copy(base / "service.key", home / "service.key")

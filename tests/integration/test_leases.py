@@ -145,3 +145,30 @@ async def test_a_killed_executor_keeps_no_place_for_longer_than_its_lease(
             if not await other.line_up(ExecutionId("p-2.a"), "tool", 30):
                 break
             await asyncio.sleep(0.05)
+
+
+async def test_a_key_is_in_flight_at_one_at_a_time(both: tuple[ExecutorState, ExecutorState]) -> None:
+    one, other = both
+    taken = await asyncio.gather(*(each.take_flight(KEY) for each in (*both, *both)))
+    assert sorted(taken) == [False, False, True, True]
+    flies, waits = (one, other) if taken[0] else (other, one)
+    await waits.leave_flight(KEY)
+    assert not await waits.take_flight(KEY)
+    await flies.leave_flight(KEY)
+    assert await waits.take_flight(KEY)
+    assert not await flies.take_flight(KEY)
+
+
+async def test_a_key_is_kept_with_the_leases_and_free_without(both: tuple[ExecutorState, ExecutorState]) -> None:
+    """A lease is one second here."""
+    one, other = both
+    assert await one.take_flight(KEY)
+    for _ in range(6):
+        await asyncio.sleep(0.25)
+        await one.prolong_leases()
+        assert not await other.take_flight(KEY)
+    async with asyncio.timeout(30):
+        while not await other.take_flight(KEY):  # noqa: ASYNC110 - time alone frees it
+            await asyncio.sleep(0.05)
+    await one.prolong_leases()
+    assert not await one.take_flight(KEY)

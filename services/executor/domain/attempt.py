@@ -16,6 +16,7 @@ from services.executor.domain.collect import Collected
 from services.executor.domain.cost import cost_usd_micro
 from services.executor.domain.ending import Endings
 from services.executor.domain.fixing import Fixing
+from services.executor.domain.flights import Flights
 from services.executor.domain.lines import Lines
 from services.executor.domain.patience import patiently
 from services.executor.domain.resolve import Resolved, Resolver
@@ -62,7 +63,7 @@ class Attempts:
         self._endings = endings
         self._fixing = Fixing(world=world, clock=clock, save=endings.save, reach=reach)
         self._clock = clock
-        self._seats = Seats(max_in_flight)
+        self._seats = Seats(max_in_flight, Flights(state, clock))
         self._lines = lines
         self._reach = reach
 

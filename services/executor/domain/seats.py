@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from services.executor.domain.flights import Flights
 from services.executor.ports import ExecutionRecord
 from theory.core.ids import ExecutionId, PlanId
 
@@ -11,7 +12,9 @@ from theory.core.ids import ExecutionId, PlanId
 class Seats:
     """Slots and flights of one process. What an earlier process had begun is given its own before anything begins."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, flights: Flights | None = None) -> None:
+        """`flights` where other executors may share the state."""
+        self._among_others = flights
         self._slots = asyncio.Semaphore(most)
         self._flights: dict[str, tuple[asyncio.Lock, int]] = {}
         self._kept: dict[ExecutionId, _Kept] = {}
@@ -25,7 +28,7 @@ class Seats:
         if not self._slots.locked():
             await kept.slot.enter_async_context(self._slots)
         if key is not None and key not in self._flights:
-            await kept.flight.enter_async_context(self._alone(key))
+            await kept.flight.enter_async_context(self._alone(key, under_way=True))
             kept.key = key
 
     async def let_go(self, plan_id: PlanId) -> None:
@@ -59,7 +62,7 @@ class Seats:
         elif key is None:
             yield
         else:
-            async with self._alone(key):
+            async with self._alone(key, under_way=record.attempt is not None):
                 yield
 
     async def _give_back(self, execution_id: ExecutionId) -> None:
@@ -69,12 +72,16 @@ class Seats:
             await kept.slot.aclose()
 
     @asynccontextmanager
-    async def _alone(self, key: str) -> AsyncIterator[None]:
+    async def _alone(self, key: str, *, under_way: bool) -> AsyncIterator[None]:
         lock, waiting = self._flights.get(key) or (asyncio.Lock(), 0)
         self._flights[key] = (lock, waiting + 1)
         try:
             async with lock:
-                yield
+                if self._among_others is None:
+                    yield
+                else:
+                    async with self._among_others.alone(key, under_way=under_way):
+                        yield
         finally:
             lock, waiting = self._flights[key]
             if waiting == 1:

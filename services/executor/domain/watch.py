@@ -162,6 +162,14 @@ class WatchedState:
         """As the port says."""
         await self._inner.step_out(execution_id)
 
+    async def take_flight(self, memo_key: str) -> bool:
+        """As the port says."""
+        return await self._inner.take_flight(memo_key)
+
+    async def leave_flight(self, memo_key: str) -> None:
+        """As the port says."""
+        await self._inner.leave_flight(memo_key)
+
     async def memo(self, memo_key: str) -> MemoEntry | None:
         """As the port says."""
         return await self._inner.memo(memo_key)

@@ -31,7 +31,7 @@ class ExecutorState(Protocol):
         ...
 
     async def prolong_leases(self) -> frozenset[PlanId]:
-        """Hold on to every plan that is held, for another lease; which those are."""
+        """Hold on to every plan that is held, for another lease; which those are. So with every flight."""
         ...
 
     def listen(self, hear: Callable[[PlanId], None]) -> None:
@@ -109,6 +109,17 @@ class ExecutorState(Protocol):
 
     async def step_out(self, execution_id: ExecutionId) -> None:
         """Stand in no line any more; nothing where another executor put it there. Idempotent."""
+        ...
+
+    async def take_flight(self, memo_key: str) -> bool:
+        """Have a memo key for a lease, unless another executor has it; whether it is had.
+
+        Who has it makes the result, and no other executor does meanwhile. True at once where nothing is shared.
+        """
+        ...
+
+    async def leave_flight(self, memo_key: str) -> None:
+        """Have it no more; nothing where another executor has it. Idempotent."""
         ...
 
     async def memo(self, memo_key: str) -> MemoEntry | None:

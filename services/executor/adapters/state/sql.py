@@ -37,6 +37,7 @@ from services.executor.adapters.state.documents import (
     plan_from_json,
     plan_to_json,
 )
+from services.executor.adapters.state.flights import FlightTable
 from services.executor.adapters.state.lines import LineTable
 from services.executor.adapters.state.replica import Replica
 from services.executor.ports import ExecutionRecord, ExecutorState, MemoEntry, PlanRecord
@@ -89,6 +90,7 @@ _CANCELLATION = Table(
     Column("execution_id", Text, primary_key=True),  # empty for the whole plan
 )
 _LINES = LineTable(METADATA)
+_FLIGHTS = FlightTable(METADATA)
 
 # Built once: on this path the statement's construction costs more than its execution.
 _NEXT_SEQ = (
@@ -137,6 +139,8 @@ class SqlState:
         self._clock = replica.clock
         self._lease_us = round(replica.lease_s * 1_000_000)
         self._listener: Listener | None = None
+        self._flying: set[str] = set()
+        """The memo keys that are held. What an earlier process of this home held is not: nobody prolongs it."""
         self.holder = replica.name if db.replicated else ""
 
     async def take_plan(self, plan_id: PlanId) -> bool:
@@ -154,12 +158,15 @@ class SqlState:
         return await self._db.write(take)
 
     async def prolong_leases(self) -> frozenset[PlanId]:
-        """Hold on to every plan that is held."""
+        """Hold on to every plan and every memo key that is held."""
+        flying = sorted(self._flying)
 
         def prolong(connection: Connection) -> list[str]:
             # One that ran out meanwhile, and that nobody took, is held still.
             until = now_us(connection, self._clock) + self._lease_us
             held = update(_PLAN).where(_PLAN.c.holder == self.holder, _OPEN).values(lease_us=until)
+            if flying:
+                _FLIGHTS.keep(connection, flying, holder=self.holder, until_us=until)
             return list(connection.execute(held.returning(_PLAN.c.plan_id)).scalars())
 
         return frozenset(map(PlanId, await self._db.write(prolong)))
@@ -359,6 +366,27 @@ class SqlState:
     async def step_out(self, execution_id: ExecutionId) -> None:
         """Stand in no line any more."""
         await self._db.write(lambda connection: _LINES.step_out(connection, execution_id.text, holder=self.holder))
+
+    async def take_flight(self, memo_key: str) -> bool:
+        """Have a memo key, unless another executor has it."""
+        if not self.holder:
+            return True
+
+        def take(connection: Connection) -> bool:
+            now = now_us(connection, self._clock)
+            until = now + self._lease_us
+            return _FLIGHTS.take(connection, memo_key, holder=self.holder, now_us=now, until_us=until)
+
+        if taken := await self._db.write(take):
+            self._flying.add(memo_key)
+        return taken
+
+    async def leave_flight(self, memo_key: str) -> None:
+        """Have it no more."""
+        # Whatever becomes of the row: nobody prolongs it from here on.
+        self._flying.discard(memo_key)
+        if self.holder:
+            await self._db.write(lambda connection: _FLIGHTS.leave(connection, memo_key, holder=self.holder))
 
     async def memo(self, memo_key: str) -> MemoEntry | None:
         """The result that is remembered under this key."""

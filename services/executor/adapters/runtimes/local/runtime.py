@@ -92,7 +92,7 @@ class LocalRuntime:
         # From here on it is noticed when the engine goes away.
         self._exits.listen()
         with _translated("*"):
-            return await self._proof.isolation()
+            return await self._present(self._proof.isolation, there=self._engine.known)
 
     async def resolve_image(self, processor: ProcessorSpec) -> ImageIdentity:
         identity, _ = await self._present(partial(self._images.resolve, processor), there=self._engine.known)

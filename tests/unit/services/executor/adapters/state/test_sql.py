@@ -247,3 +247,13 @@ async def test_what_was_asked_of_a_plan_is_forgotten_with_its_end(state: Executo
     assert len(await state.asked_to_cancel([PLAN.plan_id])) == 2
     await state.save_plan(replace(PLAN, state=PlanState.CANCELLED))
     assert await state.asked_to_cancel([PLAN.plan_id]) == []
+
+
+async def test_a_key_is_had_again_by_whoever_has_it(state: ExecutorState) -> None:
+    for _ in range(2):
+        assert await state.take_flight(KEY)
+        await state.prolong_leases()
+    for _ in range(2):
+        await state.leave_flight(KEY)
+    assert await state.take_flight(KEY)
+    await state.leave_flight(KEY)
