@@ -14,6 +14,7 @@ from tests.bench import (
     memo,
     million,
     mounts,
+    replicas,
     scratch,
     startup,
 )
@@ -22,6 +23,7 @@ from tests.bench.server import ROOT
 
 SECTIONS: Mapping[str, Callable[[], Awaitable[list[Figure]]]] = {
     "Executions": executions.measure,
+    "Several executors": replicas.measure,
     "Memo": memo.measure,
     "Scratch": scratch.measure,
     "Attempts": attempts.measure,

@@ -12,7 +12,8 @@ _COUNT = 2_000
 _WARM_UP = 200
 
 
-def _spec(count: int, salt: str) -> PlanSpec:
+def plan_of(count: int, salt: str) -> PlanSpec:
+    """A plan of so many executions, equal to every other one with this salt."""
     return PlanSpec.parse(
         {
             "name": "bench",
@@ -31,7 +32,7 @@ def _spec(count: int, salt: str) -> PlanSpec:
 async def _run(server: Server, theory: Theory, count: int, salt: str, request: str) -> tuple[float, float, float]:
     """Seconds, server processor seconds and RPCs of one plan."""
     calls, cpu_s, began = server.calls(), server.cpu_s(), time.perf_counter()
-    plan = await theory.executor.submit(_spec(count, salt), RequestId.parse(request))
+    plan = await theory.executor.submit(plan_of(count, salt), RequestId.parse(request))
     async for change in theory.executor.watch(plan.plan_id):
         plan = change.plan
     took_s = time.perf_counter() - began
