@@ -172,3 +172,14 @@ async def test_a_key_is_kept_with_the_leases_and_free_without(both: tuple[Execut
             await asyncio.sleep(0.05)
     await one.prolong_leases()
     assert not await one.take_flight(KEY)
+
+
+async def test_keys_that_two_take_in_opposite_orders_make_nobody_wait(
+    both: tuple[ExecutorState, ExecutorState],
+) -> None:
+    keys = [f"b3:{number:064x}" for number in range(50)]
+    async with asyncio.timeout(30):
+        for _ in range(5):
+            asked = [both[0].take_flight(each) for each in keys] + [both[1].take_flight(each) for each in keys[::-1]]
+            assert sum(await asyncio.gather(*asked)) == len(keys)
+            await asyncio.gather(*(state.leave_flight(each) for state in both for each in keys))

@@ -377,7 +377,8 @@ class SqlState:
             until = now + self._lease_us
             return _FLIGHTS.take(connection, memo_key, holder=self.holder, now_us=now, until_us=until)
 
-        if taken := await self._db.write(take):
+        # Executors that take the same keys in different orders would wait for each other: the locks have one order.
+        if taken := await self._db.write(take, locks=[f"flight {memo_key}"]):
             self._flying.add(memo_key)
         return taken
 
@@ -386,7 +387,10 @@ class SqlState:
         # Whatever becomes of the row: nobody prolongs it from here on.
         self._flying.discard(memo_key)
         if self.holder:
-            await self._db.write(lambda connection: _FLIGHTS.leave(connection, memo_key, holder=self.holder))
+            lock = f"flight {memo_key}"
+            await self._db.write(
+                lambda connection: _FLIGHTS.leave(connection, memo_key, holder=self.holder), locks=[lock]
+            )
 
     async def memo(self, memo_key: str) -> MemoEntry | None:
         """The result that is remembered under this key."""
