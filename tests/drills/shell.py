@@ -34,8 +34,13 @@ def write_context(root: Path, *, seconds: float) -> None:
     (context / "Dockerfile").write_text(_DOCKERFILE)
 
 
-def drafts(*, timeout_s: int = 60) -> list[SpecDraft]:
-    """Its spec, and a policy with prices that lets a processor fail once and no more."""
+def command(*, seconds: float) -> list[JSON]:
+    """The same as a command, for an image that is not built of the context and has a system's usual programs."""
+    return ["/bin/sh", "-c", _SCRIPT.replace("SECONDS", str(seconds)).replace("busybox ", "")]
+
+
+def drafts(*, timeout_s: int = 60, **fields: JSON) -> list[SpecDraft]:
+    """Its spec, some of its `fields` others, and a policy with prices that lets a processor fail once and no more."""
     document: dict[str, JSON] = {
         "ref": "drill/shell@1",
         "name": "Take your time",
@@ -47,6 +52,7 @@ def drafts(*, timeout_s: int = 60) -> list[SpecDraft]:
             "admission": [{"id": "budget.available@1", "args": {"required_usd_micro": 1000}}],
             "success": [{"id": "artifact.exists@1", "args": {"path": "${outputs.done}"}}],
         },
+        **fields,
     }
     policy: dict[str, JSON] = {
         "id": "once@1",
@@ -57,12 +63,12 @@ def drafts(*, timeout_s: int = 60) -> list[SpecDraft]:
     return [SpecDraft(SpecKind.TOOLS, document), SpecDraft(SpecKind.POLICIES, policy)]
 
 
-def spec(*, width: int) -> PlanSpec:
+def spec(*, width: int, runtime: str = "local") -> PlanSpec:
     """A plan that runs it several times at once."""
     return PlanSpec.parse(
         {
             "name": "shell",
-            "runtime": "local",
+            "runtime": runtime,
             "policy": "once@1",
             "transitions": [
                 {
