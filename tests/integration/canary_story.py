@@ -60,7 +60,7 @@ class Told:
     expected: dict[str, str] = field(default_factory=dict)
     """What they must be, where the source decides."""
     files: dict[Path, tuple[str, int]] = field(default_factory=dict)
-    """The files that a processor finds it in while it runs: the kind of file system, and the mode."""
+    """The files that a processor finds it in while it runs, and what it prints: file system and mode."""
     logs: dict[str, str] = field(default_factory=dict)
     """What the processes of the services logged."""
     hits: dict[str, dict[str, Hits]] = field(default_factory=dict)
@@ -213,7 +213,7 @@ class _Story:
         submitted = await house.installation.submit(plan(self._act("waits")))
         out = self._attempts / f"{submitted.plan_id}.waits-a0" / "out/artifacts/outputs/waits"
         await until((out / "holds.txt").exists)
-        for path in self._attempts.glob(f"*/run/secrets/{NAME}"):
+        for path in (*self._attempts.glob(f"*/run/secrets/{NAME}"), *self._attempts.glob("*/.log/*")):
             kind = subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True, check=True).stdout
             self._told.files[path.relative_to(self._attempts)] = (kind.strip(), stat.S_IMODE(path.stat().st_mode))
         await self._look(RUNNING)

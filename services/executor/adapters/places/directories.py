@@ -13,6 +13,7 @@ from services.executor.adapters.places.layout import (
     CONTEXT,
     ENTRYPOINT,
     ENTRYPOINT_SCRIPT,
+    LOG,
     MARKER,
     PROCESSOR_UID,
     RUN,
@@ -150,6 +151,7 @@ class DirectoryPlaces:
             self._link(directory / VOLUMES, request.volumes)
             if request.secrets:
                 self._secrets.write(run, request.secrets)
+                self._secrets.keep(directory / LOG)  # a processor may print what it was told
             else:
                 run.chmod(0o755)  # what runs there is another user, or has a read-only view
             if self._may_mount:

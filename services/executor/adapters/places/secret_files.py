@@ -15,6 +15,8 @@ from theory.world.removal import remove_tree
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - checked below: a directory of our own, closed to everyone else
 _PAGE = 4096
+LOG_BYTES = 3 * 1024 * 1024
+"""How much room a log has in memory."""
 _FILE_MODE, _FOLDER_MODE = 0o400, 0o500
 
 
@@ -30,6 +32,11 @@ class MountedSecrets:
         )
         _write_all(run / SECRETS, secrets, owner=PROCESSOR_UID)
         mount.seal(run)
+
+    def keep(self, log: Path) -> None:
+        """Make a directory in memory, for what may hold a value and is not the processor's to read."""
+        log.mkdir(mode=0o700)
+        mount.memory(log, size_bytes=LOG_BYTES, inodes=8, mode=0o700, owner=os.getuid(), may_be_swapped=False)
 
     def remove(self, name: str) -> None:
         """Nothing is left to do: the values go with the mount."""
@@ -58,6 +65,12 @@ class SharedMemorySecrets:
         _write_all(place / SECRETS, secrets, owner=None)
         run.rmdir()
         run.symlink_to(place)
+
+    def keep(self, log: Path) -> None:
+        """Link to a directory beside the values, for what may hold one; they were written before."""
+        place = self._root / log.parent.name / log.name
+        place.mkdir(mode=0o700)
+        log.symlink_to(place)
 
     def remove(self, name: str) -> None:
         """Delete the values of one place."""

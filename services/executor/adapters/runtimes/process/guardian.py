@@ -1,7 +1,7 @@
 """The parent of one processor, a program of its own: outlives the executor, notes how it ended, leaves nobody behind.
 
 Run by path with the standard library alone: `python guardian.py PLACE MEMORY_BYTES FILE_BYTES BELT_S COMMAND...`. It
-runs the command in the place with its secrets in the environment, writes what it prints into `.log-<position>` as it
+runs the command in the place with its secrets in the environment, writes what it prints into `.log/<position>` as it
 comes, of which the last two files are kept, and `.exit` when the command has ended. SIGTERM goes to the command's
 process group; SIGUSR1, or BELT_S seconds, kill it.
 """
@@ -17,9 +17,11 @@ import struct
 import sys
 from pathlib import Path
 
-LOG, EXIT = ".log-", ".exit"
+LOG, EXIT = ".log", ".exit"
 LOG_FILE_BYTES = 8 * 1024 * 1024
 """How long one file of the log may become, about."""
+MEMORY_FILE_BYTES = 1024 * 1024
+"""The same where there are secrets: that log is kept in memory."""
 HEAD = struct.Struct(">BI")
 """Before each frame of the log: 1 for standard output or 2 for standard error, and how many bytes follow."""
 READ_BYTES = 65536
@@ -33,8 +35,8 @@ _SIGNALLED = 128
 class Log:
     """What was printed, in frames, in at most two files named after how many bytes came before them."""
 
-    def __init__(self, place: Path) -> None:
-        self._place = place
+    def __init__(self, folder: Path, file_bytes: int) -> None:
+        self._folder, self._file_bytes = folder, file_bytes
         self._began = self._at = 0
         self._file = -1
         self._before: Path | None = None
@@ -42,7 +44,7 @@ class Log:
     def add(self, number: int, data: bytes) -> None:
         """Write a frame, at once. What the disk has no room for is not kept, and the processor goes on."""
         with contextlib.suppress(OSError):
-            if self._file < 0 or self._at - self._began >= LOG_FILE_BYTES:
+            if self._file < 0 or self._at - self._began >= self._file_bytes:
                 self._turn()
             frame = HEAD.pack(number, len(data)) + data
             if os.write(self._file, frame) == len(frame):
@@ -60,15 +62,17 @@ class Log:
         self._file, self._began = file, self._at
 
     def _named(self, position: int) -> Path:
-        return self._place / f"{LOG}{position:020}"
+        return self._folder / f"{position:020}"
 
 
 class Guardian:
     """Runs one command and everything that comes of it."""
 
     def __init__(self, place: Path) -> None:
-        self._place = place
-        self._log = Log(place)
+        self._secrets = place / "run" / "secrets"
+        self._place, log = place, place / LOG
+        log.mkdir(mode=0o700, exist_ok=True)
+        self._log = Log(log, MEMORY_FILE_BYTES if self._secrets.is_dir() else LOG_FILE_BYTES)
         self._group = 0
         self._output, self._output_end = os.pipe()
         self._errors, self._errors_end = os.pipe()
@@ -126,8 +130,7 @@ class Guardian:
             os.close(self._errors_end)
 
     def _environment(self) -> dict[str, str]:
-        secrets = self._place / "run" / "secrets"
-        found = secrets.iterdir() if secrets.is_dir() else ()
+        found = self._secrets.iterdir() if self._secrets.is_dir() else ()
         return {**os.environ, **{each.name: each.read_text("utf-8") for each in found}}  # noqa: TID251 - made for it
 
     def _follow(self) -> int:

@@ -33,7 +33,7 @@ def frames_behind(place: Path, after: Position, max_bytes: int) -> tuple[list[Fr
 
 def begins_at(place: Path) -> int:
     """The position of the oldest byte that is kept."""
-    return min((int(each.name.removeprefix(LOG)) for each in place.glob(f"{LOG}*")), default=0)
+    return min((int(each.name) for each in (place / LOG).glob("*")), default=0)
 
 
 def last_frames(place: Path) -> list[Frame]:
@@ -50,8 +50,8 @@ def last_frames(place: Path) -> list[Frame]:
 
 def _frames(place: Path, start: int) -> Iterator[Frame]:
     """Every whole frame that ends behind `start`, of the files that are there."""
-    files = sorted(place.glob(f"{LOG}*"))
-    begins = [int(each.name.removeprefix(LOG)) for each in files]
+    files = sorted((place / LOG).glob("*"))
+    begins = [int(each.name) for each in files]
     for idx, (file, begin) in enumerate(zip(files, begins, strict=True)):
         if idx + 1 < len(begins) and begins[idx + 1] <= start:
             continue

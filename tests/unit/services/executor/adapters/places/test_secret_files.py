@@ -58,3 +58,15 @@ def test_a_link_that_somebody_planted_is_refused(run: Path, tmp_path: Path, monk
 
 def test_installations_do_not_meet(tmp_path: Path) -> None:
     assert SharedMemorySecrets(tmp_path / "a")._root != SharedMemorySecrets(tmp_path / "b")._root
+
+
+def test_a_log_lies_beside_the_values_in_memory(run: Path, tmp_path: Path) -> None:
+    held = SharedMemorySecrets(tmp_path)
+    held.write(run, SECRETS)
+    log = run.parent / ".log"
+    held.keep(log)
+    assert mount.memory_backed(log)
+    (log / "0").write_text("sk-canary")
+    held.remove("plan.step-a0")
+    assert not log.exists()
+    run.resolve().parent.rmdir()
