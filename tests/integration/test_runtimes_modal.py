@@ -151,8 +151,10 @@ async def test_an_attempt_whose_sandbox_has_gone_is_lost(fake: FakeModal, bench:
     [
         "AppGetOrCreate",
         "ImageGetOrCreate",
+        "ImageJoinStreaming",
         "SandboxCreateV2",
         "TaskExecStart",
+        "TaskExecStdinWriteStream",
         "TaskExecStdioRead",
         "TaskExecWait",
         "SandboxTerminateV2",
@@ -166,6 +168,53 @@ async def test_a_lost_answer_starts_nothing_twice(fake: FakeModal, bench: Workbe
     assert result.outcome is AttemptOutcome.SUCCEEDED
     assert await bench.written(place) == {"ran": b"once\n"}
     assert _made(fake) == 1
+    assert fake.hub.faults.fired == 1
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@pytest.mark.parametrize(
+    "rpc", ["AuthTokenGet", "SandboxGetFromNameV2", "SandboxGetTaskIdV2", "SandboxGetCommandRouterAccess"]
+)
+async def test_a_lost_answer_does_not_keep_an_attempt_from_being_taken_up(
+    fake: FakeModal, bench: Workbench, tmp_path: Path, rpc: str, when: str
+) -> None:
+    spec = _spec("echo once >>/work/out/ran; until [ -e /work/end ]; do sleep 0.05; done")
+    place = await bench.place()
+    running = asyncio.create_task(bench.invoke(spec, place))
+    await _until_told(fake)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    other = await _opened(fake, tmp_path)
+    fake.hub.faults.arm(Fault(rpc, when))
+    await asyncio.to_thread(_let_end, fake)
+    assert (await other.invoke(spec, place)).outcome is AttemptOutcome.SUCCEEDED
+    assert await bench.written(place) == {"ran": b"once\n"}
+    assert (_made(fake), fake.hub.faults.fired) == (1, 1)
+    await other.close()
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+async def test_a_lost_answer_does_not_hide_that_a_sandbox_has_gone(
+    fake: FakeModal, bench: Workbench, when: str
+) -> None:
+    running = asyncio.create_task(bench.invoke(_spec("sleep 60"), await bench.place()))
+    await _until_told(fake)
+    fake.hub.faults.arm(Fault("SandboxWaitV2", when))
+    fake.call(fake.plane.end_all)
+    assert (await running).outcome is AttemptOutcome.LOST
+    assert (_made(fake), fake.hub.faults.fired) == (1, 1)
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+@pytest.mark.parametrize("rpc", ["SandboxListV2", "SandboxTagsGetV2", "SandboxTerminateV2"])
+async def test_a_lost_answer_spares_nothing_that_nobody_keeps(
+    fake: FakeModal, bench: Workbench, rpc: str, when: str
+) -> None:
+    running = asyncio.create_task(bench.invoke(_spec("sleep 60"), await bench.place()))
+    await _until_told(fake)
+    fake.hub.faults.arm(Fault(rpc, when))
+    assert await bench.runtime.reap(frozenset()) == (NAME,)
+    assert (await running).outcome is AttemptOutcome.LOST
     assert fake.hub.faults.fired == 1
 
 

@@ -56,6 +56,7 @@ class Process:
     def __init__(self, child: asyncio.subprocess.Process) -> None:
         self._child = child
         self.stdout, self.stderr = Printed(), Printed()
+        self.fed_bytes, self.fed_all = 0, False
         self.ended = asyncio.create_task(self._run())
 
     @classmethod
@@ -70,6 +71,7 @@ class Process:
         stdin = self._child.stdin
         if stdin is None:
             return
+        self.fed_bytes, self.fed_all = self.fed_bytes + len(data), last
         with suppress(ConnectionError):
             if data:
                 stdin.write(data)

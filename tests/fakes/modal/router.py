@@ -66,10 +66,16 @@ class CommandRouter(Service):
         async for request in requests:
             if request.HasField("start"):
                 process = self._process(request.start.task_id, request.start.exec_id)
+                if process.fed_all or request.start.offset != process.fed_bytes:
+                    raise GRPCError(Status.FAILED_PRECONDITION, "this is not where its input goes on")
             elif process is not None:
                 last = request.HasField("end")
                 await process.feed(b"" if last else request.data, last=last)
         return pb.TaskExecStdinWriteStreamResponse()
+
+    async def TaskExecStdinStatus(self, request: pb.TaskExecStdinStatusRequest) -> pb.TaskExecStdinStatusResponse:
+        process = self._process(request.task_id, request.exec_id)
+        return pb.TaskExecStdinStatusResponse(num_bytes_written=process.fed_bytes, closed=process.fed_all)
 
     def _sandbox(self, task_id: str) -> SandboxObject:
         for each in self._plane.sandboxes.values():
