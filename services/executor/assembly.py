@@ -11,6 +11,7 @@ import grpc
 from services.drivers.background import Background
 from services.drivers.sql.owner import Located
 from services.executor.access import ACCESS, PASSED_ON
+from services.executor.adapters.judge import SpawnedJudge
 from services.executor.adapters.peers import LedgerPeer, RegistryPeer, ScratchPeer, SecretsPeer, WorldPeer
 from services.executor.adapters.places import DirectoryPlaces, MemoryPlaces, RoutedPlaces
 from services.executor.adapters.runtimes import RuntimeSettings, open_runtime
@@ -20,6 +21,7 @@ from services.executor.adapters.state import Replica, open_state
 from services.executor.adapters.state.sql import METADATA
 from services.executor.adapters.tokens import KeySigner
 from services.executor.config import ExecutorConfig
+from services.executor.domain import judging
 from services.executor.domain.attempt import Attempts
 from services.executor.domain.cancel import Cancellations
 from services.executor.domain.ending import Endings
@@ -89,6 +91,8 @@ async def assemble(
         places = RoutedPlaces(directories, memory)
         opening.push_async_callback(places.close)
         sockets = await _sockets(config, clock, ids, opening)
+        judge = SpawnedJudge(judging.complaint)
+        opening.push_async_callback(judge.close)
         served = await _runtimes(config, clock, memory, directories.capabilities, opening, runtimes or {})
         opened = opening.pop_all()
 
@@ -109,6 +113,7 @@ async def assemble(
         serving=Serving(sockets, Tokens(world=peers.world, signer=_signer(config, clock, ids), clock=clock)),
         leftovers=leftovers,
         resolver=resolver,
+        judge=judge,
         clock=clock,
         limits=limits,
         reach=reach,
@@ -119,6 +124,7 @@ async def assemble(
         state=state,
         world=peers.world,
         resolver=resolver,
+        judge=judge,
         runs=runs,
         endings=endings,
         lines=lines,

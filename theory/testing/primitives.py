@@ -32,7 +32,7 @@ MODULES_BY_PRIMITIVE: Mapping[str, tuple[str, ...]] = {
     ),
     "ledger": ("ledger", "ledger_input", "ledger_reading", "ledger_pruning", "ledger_log", "budget", "settlement"),
     "registry": ("registry", "snapshot"),
-    "executor": ("executor", "executor_logs", "executor_streams"),
+    "executor": ("executor", "executor_logs", "executor_predicates", "executor_streams"),
 }
 
 

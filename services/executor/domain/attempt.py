@@ -24,7 +24,7 @@ from services.executor.domain.run import Runs
 from services.executor.domain.seats import Seats
 from services.executor.domain.statement import facts_of, memo_event, written_events
 from services.executor.domain.view import AttemptView
-from services.executor.ports import AttemptRecord, ExecutionRecord, ExecutorState, MemoEntry, PlanRecord, World
+from services.executor.ports import AttemptRecord, ExecutionRecord, ExecutorState, Judge, MemoEntry, PlanRecord, World
 from theory.core.clock import Clock, until_set
 from theory.core.errors import Conflict, NotFound, NotReady, TheoryError
 from theory.core.execution import ExecutionState, Failure, MemoVerdict
@@ -49,6 +49,7 @@ class Attempts:
         state: ExecutorState,
         world: World,
         resolver: Resolver,
+        judge: Judge,
         runs: Runs,
         endings: Endings,
         lines: Lines,
@@ -59,6 +60,7 @@ class Attempts:
         self._state = state
         self._world = world
         self._resolver = resolver
+        self._judge = judge
         self._runs = runs
         self._endings = endings
         self._fixing = Fixing(world=world, clock=clock, save=endings.save, reach=reach)
@@ -186,8 +188,8 @@ class Attempts:
                 record = replace(record, memo=await self._miss(record, resolved))
             try:
                 view = AttemptView(self._world, plan.world, (), record.chunks or ())
-                admission, inputs = resolved.processor.admission, record.inputs
-                await patiently(self._clock, lambda: predicates.check(admission, view, snapshot, {"inputs": inputs}))
+                admission, names = resolved.processor.admission, {"inputs": record.inputs}
+                await patiently(self._clock, lambda: predicates.check(admission, view, snapshot, names, self._judge))
             except TheoryError as error:
                 return await self._endings.refuse(plan, record, resolved, Failure.of(error))
             return await self._claim_and_attempt(plan, snapshot, policy, record, resolved, stop)

@@ -4,19 +4,11 @@
 it in the transaction that takes the money.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
-import jmespath
-import jsonschema
-import referencing
-from jmespath.exceptions import JMESPathError, JMESPathTypeError
-from jmespath.parser import ParsedResult
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
-
-from theory.core import jcs
+from services.executor.domain import judging
+from services.executor.ports import Judge
 from theory.core.errors import Corrupt, Invalid, NotFound, NotReady, TheoryError, shown
 from theory.core.jcs import JSON
 from theory.core.refs import Ref
@@ -26,7 +18,6 @@ from theory.core.world_path import WorldPath
 BUDGET_AVAILABLE = Ref("budget.available@1")
 MAX_DOCUMENT_BYTES = 1024 * 1024
 """The largest artifact that a predicate reads."""
-MAX_EXPRESSION_CHARACTERS = 4096
 
 
 class WorldView(Protocol):
@@ -46,6 +37,7 @@ async def check(
     view: WorldView,
     snapshot: RegistrySnapshot,
     names: Mapping[str, Mapping[str, JSON]],
+    judge: Judge,
 ) -> None:
     """Hold every predicate against the World, in order.
 
@@ -53,20 +45,26 @@ async def check(
 
     `NotReady` (`PREDICATE_REFUSED`) with `predicate` and, where it has one, `path`, for the first that says no, or that
     cannot be answered: its artifact is missing, too large or no JSON, its arguments are wrong. `Corrupt`
-    (`BLOB_CORRUPT`): what it would read is damaged, and whoever asked did nothing wrong.
+    (`BLOB_CORRUPT`): what it would read is damaged, and whoever asked did nothing wrong. `NotReady`
+    (`PREDICATE_TIMED_OUT`) with `predicate`, `path` and `timeout_s`: what is not sure to be quick is asked of the
+    `judge`, and this took too long.
     """
+    asked = _Asked(view, snapshot, judge)
     for predicate in predicates:
         if predicate.id == BUDGET_AVAILABLE:
             continue
         ask = _ANSWER_BY_ID.get(predicate.id.text)
         if ask is None:
             raise _refused(predicate, "this executor does not know the predicate")
+        args: Mapping[str, JSON] = {}
         try:
             args = {name: _filled(value, names) for name, value in predicate.args.items()}
-            complaint = await ask(args, view, snapshot)
+            complaint = await ask(args, asked)
         except TheoryError as error:
             if error.retryable or isinstance(error, Corrupt):
                 raise
+            if error.reason == "PREDICATE_TIMED_OUT":
+                raise _timed_out(predicate, error, **_path_of(args)) from error
             raise _refused(predicate, error.message, **_path_of(error.metadata)) from error
         if complaint is not None:
             raise _refused(predicate, complaint, **_path_of(args))
@@ -79,87 +77,46 @@ def required_usd_micro(predicates: Sequence[Predicate]) -> int | None:
     return max(amounts, default=None)
 
 
-async def _exists(args: Mapping[str, JSON], view: WorldView, _: RegistrySnapshot) -> str | None:
+class _Asked(NamedTuple):
+    view: WorldView
+    snapshot: RegistrySnapshot
+    judge: Judge
+
+
+async def _exists(args: Mapping[str, JSON], asked: _Asked) -> str | None:
     path = _path(args)
-    return None if await view.exists(path) else f"nothing is at {path}"
+    return None if await asked.view.exists(path) else f"nothing is at {path}"
 
 
-async def _jmespath_ok(args: Mapping[str, JSON], view: WorldView, _: RegistrySnapshot) -> str | None:
+async def _jmespath_ok(args: Mapping[str, JSON], asked: _Asked) -> str | None:
     path, expression = _path(args), args.get("expression")
     if not isinstance(expression, str):
         raise Invalid("SPEC_INVALID", "the argument `expression` is a JMESPath text", field="expression")
-    value = await _document(view, path)
-    try:
-        found = _compiled(expression).search(value)
-    except JMESPathTypeError as error:  # its own words hold the value
-        message = f"the expression gives {error.function_name}() a value of a type that it does not take"
-        raise Invalid("SPEC_INVALID", message, field="expression") from error
-    except JMESPathError as error:
-        raise Invalid("SPEC_INVALID", f"the expression cannot be evaluated: {error}", field="expression") from error
-    except (TypeError, ValueError, ArithmeticError, RecursionError) as error:  # the library lets Python's own through
-        message = "the expression asks for what cannot be done with the values of this document"
-        raise Invalid("SPEC_INVALID", message, field="expression") from error
-    if "equals" in args:
-        return None if found == args["equals"] else f"{expression} is not what it must equal at {path}"
-    return None if found else f"{expression} does not hold at {path}"
+    equals = {"equals": args["equals"]} if "equals" in args else {}
+    return await _judged({"path": path.text, "expression": expression, **equals}, path, asked)
 
 
-async def _schema_ok(args: Mapping[str, JSON], view: WorldView, snapshot: RegistrySnapshot) -> str | None:
+async def _schema_ok(args: Mapping[str, JSON], asked: _Asked) -> str | None:
     path, ref = _path(args), args.get("schema")
     if not isinstance(ref, str):
         raise Invalid("SPEC_INVALID", "the argument `schema` is the ref of a schema", field="schema")
-    schema = snapshot.get_schema(Ref.parse(ref)).schema
-    value = await _document(view, path)
-    # An empty registry: a schema never makes this service fetch anything.
-    validator = _Linear(cast("dict[str, object]", schema), registry=referencing.Registry())
-    try:
-        fault = next(validator.iter_errors(value), None)
-    except (referencing.exceptions.Unresolvable, jsonschema.exceptions.SchemaError, RecursionError) as error:
-        raise Invalid("SPEC_INVALID", f"the schema {ref} cannot be applied: {error}", field="schema") from error
-    if fault is None:
-        return None
-    where = "/".join(str(step) for step in fault.absolute_path) or "the document"
-    return f"{path} breaks {ref}: {where}: {_rule_of(fault)}"
+    schema = asked.snapshot.get_schema(Ref.parse(ref)).schema
+    return await _judged({"path": path.text, "ref": ref, "schema": schema}, path, asked)
 
 
-def _unique_items(_: Validator, wanted: object, value: object, __: object) -> Iterator[jsonschema.ValidationError]:
-    # The library's own compares each item with each other where they cannot be sorted: a processor that writes a list
-    # of 1 MiB would stop the executor for hours.
-    if wanted is True and isinstance(value, list) and len({jcs.canonical(item) for item in value}) < len(value):
-        yield jsonschema.ValidationError("an item occurs twice")
+async def _judged(rule: Mapping[str, JSON], path: WorldPath, asked: _Asked) -> str | None:
+    document = await asked.view.read(path, MAX_DOCUMENT_BYTES)
+    if judging.is_quick(rule, len(document)):
+        return judging.complaint(rule, document)
+    return await asked.judge.complaint(rule, document)
 
 
-_Linear: Any = extend(jsonschema.Draft202012Validator, {"uniqueItems": _unique_items})  # type: ignore[no-untyped-call]
-
-
-def _rule_of(fault: jsonschema.ValidationError) -> str:
-    """What the schema asks, without what the document holds: that may be long, and the sentence is recorded for ever.
-
-    Numbers, truth values and null stay: the sentence is about them.
-    """
-    if isinstance(fault.instance, str | list | dict):
-        return fault.message.replace(repr(fault.instance), "it")
-    return fault.message
-
-
-_Answer = Callable[[Mapping[str, JSON], WorldView, RegistrySnapshot], Awaitable[str | None]]
+_Answer = Callable[[Mapping[str, JSON], _Asked], Awaitable[str | None]]
 _ANSWER_BY_ID: Mapping[str, _Answer] = {
     "artifact.exists@1": _exists,
     "artifact.jmespath_ok@1": _jmespath_ok,
     "json.schema_ok@1": _schema_ok,
 }
-
-
-@lru_cache(maxsize=256)
-def _compiled(expression: str) -> ParsedResult:
-    if len(expression) > MAX_EXPRESSION_CHARACTERS:
-        message = f"an expression has at most {MAX_EXPRESSION_CHARACTERS} characters"
-        raise Invalid("SPEC_INVALID", message, field="expression")
-    return jmespath.compile(expression)
-
-
-async def _document(view: WorldView, path: WorldPath) -> JSON:
-    return jcs.parse(await view.read(path, MAX_DOCUMENT_BYTES))
 
 
 def _filled(value: JSON, names: Mapping[str, Mapping[str, JSON]]) -> JSON:
@@ -187,3 +144,8 @@ def _path_of(facts: Mapping[str, object]) -> dict[str, str]:
 def _refused(predicate: Predicate, complaint: str, **metadata: str) -> NotReady:
     message = f"{predicate.id} says no: {shown(complaint)}"
     return NotReady("PREDICATE_REFUSED", message, predicate=predicate.id.text, **metadata)
+
+
+def _timed_out(predicate: Predicate, error: TheoryError, **metadata: str) -> NotReady:
+    facts = {"timeout_s": str(error.metadata.get("timeout_s", "")), "predicate": predicate.id.text, **metadata}
+    return NotReady("PREDICATE_TIMED_OUT", f"{predicate.id} {error.message}", **facts)

@@ -20,6 +20,7 @@ from services.executor.ports import (
     AttemptPlace,
     AttemptRecord,
     ExecutionRecord,
+    Judge,
     Peers,
     PlaceRequest,
     Places,
@@ -41,6 +42,7 @@ OUTCOME_BY_REASON: Mapping[str, AttemptOutcome] = {
     "PATH_BOUND": AttemptOutcome.INVALID_OUTPUT,
     "PATH_SHADOWED": AttemptOutcome.INVALID_OUTPUT,
     "PREDICATE_REFUSED": AttemptOutcome.PREDICATE_REFUSED,
+    "PREDICATE_TIMED_OUT": AttemptOutcome.PREDICATE_REFUSED,
     CANCELLED.reason: AttemptOutcome.CANCELLED,
 }
 """How an attempt ended, where it was not its processor that ended it; anything else is FAILED."""
@@ -80,7 +82,7 @@ def place_name(record: ExecutionRecord) -> str:
 class Runs:
     """Runs attempts in their places."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the rules
         self,
         *,
         peers: Peers,
@@ -88,6 +90,7 @@ class Runs:
         serving: Serving,
         leftovers: Leftovers,
         resolver: Resolver,
+        judge: Judge,
         clock: Clock,
         limits: Limits,
         reach: Callable[[str], None],
@@ -99,6 +102,7 @@ class Runs:
         self._serving = serving
         self._leftovers = leftovers
         self._resolver = resolver
+        self._judge = judge
         self._clock = clock
         self._limits = limits
         self._reach = reach
@@ -249,7 +253,7 @@ class Runs:
         processor = snapshot.get_processor(record.processor)
         view = AttemptView(self._world, plan.world, collected.outputs, record.chunks or ())
         names = {"inputs": record.inputs, "outputs": collected.named_outputs}
-        await patiently(self._clock, lambda: predicates.check(processor.success, view, snapshot, names))
+        await patiently(self._clock, lambda: predicates.check(processor.success, view, snapshot, names, self._judge))
 
 
 def _failure_of(result: ProcessorResult, timeout_s: int) -> Failure:

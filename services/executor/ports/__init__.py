@@ -1,5 +1,6 @@
 """What the executor's rules need from outside: its own state, the other services, and places to run processors."""
 
+from services.executor.ports.judge import Judge
 from services.executor.ports.peers import Ledger, Peers, Registry, Scratch, Secrets, World
 from services.executor.ports.place import AttemptPlace, CollectedFile, PlaceRequest, Places, WrittenTree
 from services.executor.ports.record import (
@@ -25,6 +26,7 @@ __all__ = [
     "ExecutionRecord",
     "ExecutorState",
     "Gate",
+    "Judge",
     "Ledger",
     "MemoEntry",
     "Peers",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.executor.domain import predicates
+from services.executor.domain import judging, predicates
 from theory.core import jcs
 from theory.core.errors import Corrupt, Invalid, NotFound, NotReady, TheoryError, Unavailable
 from theory.core.jcs import JSON
@@ -44,8 +44,25 @@ class _View:
         return self._files[path.text]
 
 
+class _Judge:
+    """Answers here, and remembers what it was asked."""
+
+    def __init__(self, *, overrun: bool = False) -> None:
+        self.asked: list[Mapping[str, JSON]] = []
+        self._overrun = overrun
+
+    async def complaint(self, rule: Mapping[str, JSON], document: bytes) -> str | None:
+        self.asked.append(rule)
+        if self._overrun:
+            raise NotReady("PREDICATE_TIMED_OUT", "was not answered within 5 s", timeout_s="5")
+        return judging.complaint(rule, document)
+
+
+_HERE = _Judge()
+
+
 async def _check(name: str, view: _View, names: Mapping[str, Mapping[str, JSON]] | None = None, **args: Any) -> None:
-    await predicates.check([Predicate(Ref(name), args)], view, _SNAPSHOT, names or {})
+    await predicates.check([Predicate(Ref(name), args)], view, _SNAPSHOT, names or {}, _HERE)
 
 
 async def _refused(name: str, view: _View, **args: Any) -> NotReady:
@@ -166,3 +183,22 @@ async def test_a_world_that_is_damaged_is_no_refusal() -> None:
     with pytest.raises(Corrupt) as caught:
         await _check("artifact.exists@1", _View({}, fault=damaged), path=_META)
     assert caught.value is damaged
+
+
+async def test_what_may_take_long_is_asked_of_the_judge_and_nothing_else() -> None:
+    view, judge = _View({_META: b'{"width": 3}'}), _Judge()
+    expressions: list[tuple[str, str]] = [("artifact.jmespath_ok@1", "width"), ("artifact.jmespath_ok@1", "values(@)")]
+    asked = [Predicate(Ref(name), {"path": _META, "expression": expression}) for name, expression in expressions]
+    asked.append(Predicate(Ref("artifact.exists@1"), {"path": _META}))
+    asked.append(Predicate(Ref("json.schema_ok@1"), {"path": _META, "schema": "media.metadata@1"}))
+    await predicates.check(asked, view, _SNAPSHOT, {}, judge)
+    assert judge.asked == [{"path": _META, "expression": "values(@)"}]
+
+
+async def test_what_was_not_answered_in_time_is_named() -> None:
+    asked = [Predicate(Ref("artifact.jmespath_ok@1"), {"path": _META, "expression": "values(@)"})]
+    with pytest.raises(NotReady) as caught:
+        await predicates.check(asked, _View({_META: b"{}"}), _SNAPSHOT, {}, _Judge(overrun=True))
+    assert caught.value.reason == "PREDICATE_TIMED_OUT"
+    assert caught.value.metadata == {"predicate": "artifact.jmespath_ok@1", "path": _META, "timeout_s": "5"}
+    assert caught.value.message == "artifact.jmespath_ok@1 was not answered within 5 s"

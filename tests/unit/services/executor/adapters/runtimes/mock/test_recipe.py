@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from services.executor.adapters.judge import SpawnedJudge
 from services.executor.adapters.runtimes.mock.recipe import recipe_of
-from services.executor.domain import predicates
+from services.executor.domain import judging, predicates
 from tests.unit.services.executor.adapters.runtimes.attempts import context, processor
 from theory.core import jcs
 from theory.core.context import ExpandedContext
@@ -62,7 +63,11 @@ async def _check(spec: ProcessorSpec, attempt: ExpandedContext) -> dict[str, byt
     assert isinstance(result, dict)
     assert isinstance(result["outputs"], dict)
     names = {"outputs": result["outputs"], "inputs": attempt.inputs}
-    await predicates.check(spec.success, _Written(files), attempt.registry_snapshot, names)
+    judge = SpawnedJudge(judging.complaint)
+    try:
+        await predicates.check(spec.success, _Written(files), attempt.registry_snapshot, names, judge)
+    finally:
+        await judge.close()
     for relative in files.keys() - {"result.json"}:
         path = WorldPath.parse(f"/{relative}")
         assert any(each.matches(path) for each in attempt.write_set_resolved)
