@@ -42,9 +42,13 @@ def is_quick(rule: Mapping[str, JSON], size_bytes: int) -> bool:
     What can backtrack, refer, repeat or multiply is not: `pattern`, `$ref`, `anyOf`, projections, functions.
     """
     try:
-        steps = _schema_steps(rule["schema"]) if "schema" in rule else _expression_steps(str(rule["expression"]))
-    except (Invalid, JMESPathError, RecursionError):
+        steps = (
+            _schema_steps(rule["schema"], top=True) if "schema" in rule else _expression_steps(str(rule["expression"]))
+        )
+    except (Invalid, JMESPathError):
         return True  # refused before it meets the document
+    except RecursionError:
+        return False
     return steps is not None and steps * size_bytes <= MAX_STEPS
 
 
@@ -118,20 +122,21 @@ def _compiled(expression: str) -> ParsedResult:
 # Each part of a value meets one subschema below these at most, once.
 _BELOW = frozenset({"additionalProperties", "items"})
 _PLAIN = frozenset(
-    {"$schema", "$id", "$comment", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
+    {"$id", "$comment", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
     | {"type", "const", "enum", "required", "uniqueItems", "multipleOf"}
     | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
     | {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}
 )
 
 
-def _schema_steps(schema: JSON) -> int | None:
+def _schema_steps(schema: JSON, *, top: bool = False) -> int | None:
     """How many keywords and values of theirs `schema` has; None where it has one that may take longer than its turn."""
     if not isinstance(schema, Mapping):
         return 1
     steps = 0
     for keyword, wanted in schema.items():
-        if keyword in _PLAIN:
+        # Below the top, a schema that names its dialect is applied by the library's own validator, not by ours.
+        if keyword in _PLAIN or (keyword == "$schema" and top):
             parts: Sequence[int | None] = [1 + (len(wanted) if isinstance(wanted, Sequence | Mapping) else 0)]
         elif keyword in _BELOW:
             parts = [1, _schema_steps(wanted)]
