@@ -39,4 +39,4 @@ def awaiting(tenths: int) -> tuple[str, ...]:
 
 def log_end(size_bytes: int) -> tuple[str, ...]:
     """Prints the end of what the command printed."""
-    return "tail", "-c", str(size_bytes), LOG
+    return SHELL, "-c", f'tail -c "$1" {LOG}', SHELL, str(size_bytes)
