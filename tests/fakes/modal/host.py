@@ -12,7 +12,7 @@ from modal_proto import api_pb2 as pb
 
 from tests.fakes.modal.hub import Hub
 from tests.fakes.modal.plane import ControlPlane
-from tests.fakes.modal.processes import ProcessRunner
+from tests.fakes.modal.processes import ProcessRunner, Runner
 from tests.fakes.modal.router import CommandRouter
 
 T = TypeVar("T")
@@ -28,11 +28,12 @@ class FakeModal:
     url: str
     """Where it answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, runner: Runner | None = None) -> None:
+        """Sandboxes run in `runner`, or are processes of this machine."""
         self.hub = Hub(TOKEN)
         self.plane = ControlPlane(self.hub)
         self.processes = ProcessRunner()
-        self.plane.runner = self.processes
+        self.plane.runner = runner or self.processes
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="fake-modal", daemon=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 _PART = 64 * 1024
-_FILE_TOOL = "/__modal/.bin/modal-sandbox-fs-tools"
+FILE_TOOL = "/__modal/.bin/modal-sandbox-fs-tools"
 _in_work = re.compile(r"/work\b").sub
 
 
@@ -131,7 +131,7 @@ class ProcessRunner:
         root = self.folders[task_id]
         work = str(root / "work")
         told = [_in_work(work, each) for each in command]
-        if command[0] == _FILE_TOOL:
+        if command[0] == FILE_TOOL:
             told = [sys.executable, str(Path(__file__).with_name("file_tool.py")), *told[1:]]
         given = {"PATH": os.environ["PATH"], **self.variables[task_id], **variables, "THEORY_WORK_DIR": work}
         return await Process.start(told, given, root)
