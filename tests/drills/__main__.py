@@ -21,6 +21,7 @@ _DRILLS = (
     "tests/drills/test_kill_running.py",
     "tests/drills/test_modal.py",
     "tests/drills/test_engine_restart.py",
+    "tests/drills/test_abandoned.py",
     "tests/drills/test_ledger_kill.py",
     "tests/drills/test_budget_race.py",
 )

@@ -54,7 +54,7 @@ class DrilledEngine:
 
     def kill(self, *, with_containers: bool) -> None:
         """SIGKILL to the engine and its containerd, and to its containers, too, as a power cut would."""
-        ours = [each for each in psutil.process_iter(["cmdline"]) if str(self.folder) in " ".join(_command(each))]
+        ours = self._processes()
         shims = [each for each in ours if "containerd-shim" in _command(each)[0]]
         servers = [each for each in ours if _command(each)[0].endswith(("dockerd", "containerd"))]
         assert len(servers) == 2, servers
@@ -66,8 +66,12 @@ class DrilledEngine:
         (self.folder / "docker.pid").unlink(missing_ok=True)
 
     async def stop(self) -> None:
-        """End it, and remove its directory."""
+        """End it, remove its directory, and end whoever waits for it: the watchmen of executors that were killed."""
         await _run("bash", _SCRIPT, "stop", str(self.folder))
+        _kill(self._processes())
+
+    def _processes(self) -> list[psutil.Process]:
+        return [each for each in psutil.process_iter(["cmdline"]) if str(self.folder) in " ".join(_command(each))]
 
 
 @asynccontextmanager

@@ -436,3 +436,22 @@ async def test_an_engine_that_is_away_is_said_to_be(tmp_path: Path) -> None:
         assert "start Docker" in caught.value.message
     await bench.places.sweep(frozenset())
     await bench.close()
+
+
+async def test_a_container_of_an_executor_that_is_gone_ends_when_its_time_is_up(bench: Workbench) -> None:
+    """I-178: it heeds no signal, and nobody follows it."""
+    spec = scripted("trap '' TERM; while :; do sleep 1; done", timeout_s=2)
+    place = await bench.place()
+    running = asyncio.create_task(bench.invoke(spec, place))
+    await until(_runs)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await bench.runtime.close()
+    await until(lambda: not _runs())
+    other = await bench.reopened()
+    try:
+        result = await other.invoke(spec, place)
+        assert (result.outcome, result.deadline_exceeded) == (AttemptOutcome.TIMED_OUT, True)
+    finally:
+        await other.clean()
+        await bench.open()

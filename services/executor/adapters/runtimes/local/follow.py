@@ -65,6 +65,8 @@ class Follower:
             if state is None:
                 return Followed(None, marks.stopping, "the container of the attempt has gone")
             if state.over:
+                if unseen and _ran_s(state) >= timeout_s:
+                    return _over(state, marks.stop("timed_out"), engine_went=False)
                 return _over(state, marks.stopping, engine_went=engine_went)
             if deadline is None:
                 deadline = self._clock.monotonic() + self._left_s(state, timeout_s)
@@ -104,6 +106,12 @@ class Follower:
             return timeout_s
         ran_s = (self._clock.now() - state.started_at).total_seconds()
         return min(max(timeout_s - ran_s, 0), timeout_s)
+
+
+def _ran_s(state: ContainerState) -> float:
+    if state.started_at is None or state.finished_at is None:
+        return 0
+    return (state.finished_at - state.started_at).total_seconds()
 
 
 def _over(state: ContainerState, stopped: Stop | None, *, engine_went: bool) -> Followed:

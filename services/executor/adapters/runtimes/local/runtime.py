@@ -24,6 +24,7 @@ from services.executor.adapters.runtimes.local.images import LocalImages
 from services.executor.adapters.runtimes.local.profile import Enclosure
 from services.executor.adapters.runtimes.local.proof import KIND_BY_RUNTIME, Proof
 from services.executor.adapters.runtimes.local.state import ContainerState
+from services.executor.adapters.runtimes.local.watchman import HOME_LABEL, TIMEOUT_LABEL, Watchman
 from services.executor.adapters.runtimes.log import secrets_of
 from services.executor.adapters.runtimes.marks import Marks
 from services.executor.adapters.runtimes.naming import attempt_name, place_of
@@ -41,7 +42,6 @@ from theory.core.spec import ProcessorSpec
 
 T = TypeVar("T")
 
-HOME_LABEL = "theory.home"
 _NOT_FOUND = 404
 _CANNOT_START = 126
 """Exit codes from here on, of a container that never ran, say that its command cannot be run."""
@@ -77,7 +77,10 @@ class LocalRuntime:
         self._proof = Proof(self._engine, self._containers, settings, home_id, HOME_LABEL)
         self._exits = Exits(self._engine, f"{HOME_LABEL}={home_id}", settings.clock, broken=self._proof.forget)
         self._absence = Absence(self._containers, settings.clock)
+        self._watchman = Watchman(settings.home, home_id, settings.engine_url, settings.grace_s)
         self._follower = Follower(self._containers, settings.clock, settings.grace_s)
+        self._begun: set[str] = set()
+        """Attempts whose containers may be there."""
         self._attempts = settings.home / "attempts"
         self._slots = asyncio.Semaphore(settings.max_running)
         self._readers = asyncio.Semaphore(_SPARE_CALLS // 2)
@@ -147,6 +150,7 @@ class LocalRuntime:
     async def release(self, name: str) -> None:
         with _translated(name):
             await self._containers.remove(name)
+        self._begun.discard(name)
 
     async def reap(self, keep: frozenset[str]) -> tuple[str, ...]:
         with _translated("*"):
@@ -171,8 +175,17 @@ class LocalRuntime:
     async def close(self) -> None:
         await self._images.close()
         await self._threads.run(self._exits.close)
+        await self._threads.run(partial(self._watchman.close, needed=bool(self._begun)))
         await self._engine.close()
         self._threads.close()
+
+    def _watched(self) -> None:
+        """Let somebody end what runs here, should this process never do it."""
+        try:
+            self._watchman.keep()
+        except OSError:
+            # Nothing else depends on it, and the next attempt tries again.
+            _log.warning("watchman.missing", exc_info=True)
 
     async def _present(self, ask: Callable[[], Awaitable[T]], *, there: bool) -> T:
         """What `ask` returns. An engine that is known to be `there` may be away for a while; no other is waited for."""
@@ -197,6 +210,8 @@ class LocalRuntime:
                 await self.release(name)
                 return never_ran(AttemptOutcome.LOST, "the directory of the attempt was lost while it ran")
             marks.start()
+        self._begun.add(name)
+        await self._threads.run(self._watched)
         if state.status == "created" and state.exit_code < _CANNOT_START:
             return await self._started(name)
         return _cannot_start(name, state) if state.status == "created" else None
@@ -254,6 +269,7 @@ class LocalRuntime:
             runtime=processor.runtime,
             labels={
                 HOME_LABEL: self._home_id,
+                TIMEOUT_LABEL: str(processor.runtime.timeout_s),
                 "theory.plan": context.plan_id,
                 "theory.execution": context.execution_id,
                 "theory.attempt": str(context.attempt_idx),
