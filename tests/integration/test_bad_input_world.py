@@ -176,10 +176,11 @@ async def test_images_that_cannot_be_had_fail_their_transition_alone(tmp_path: P
         async with asyncio.timeout(120):
             ran = await theory.run_plan(plan(act("good"), *steps))
         assert ran["good"].state.value == "succeeded", ran["good"].failure
-        for name, (_, sentence) in {**DOCKERFILES, "pulled": ("", "it cannot be pulled")}.items():
+        for name, (_, sentence) in {**DOCKERFILES, "pulled": ("", "its registry does not answer")}.items():
             failure = ran[name].failure
             assert failure is not None
-            assert (failure.reason, failure.metadata) == ("IMAGE_UNAVAILABLE", {"ref": f"bad/{name}@1"})
+            facts = {"ref": f"bad/{name}@1", **({"cause": "away"} if name == "pulled" else {})}
+            assert (failure.reason, failure.metadata) == ("IMAGE_UNAVAILABLE", facts)
             assert sentence in failure.message
         assert ran["started"].failure == Failure("PROCESSOR_FAILED", _CODE_127, {"exit_code": "127"})
         assert "/no/such/program" in ran["started"].log_tail

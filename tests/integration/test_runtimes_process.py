@@ -175,11 +175,12 @@ raise SystemExit(4)
 EXECUTOR = """
 import asyncio, sys
 from pathlib import Path
-from tests.integration.workbench import Workbench
+from tests.integration import workbench
 from tests.unit.services.executor.adapters.runtimes.attempts import processor
 
-async def main(home, contexts):
-    bench = await Workbench("process", Path(home), Path(contexts)).open(engine_url="")
+async def main(home, contexts, plan):
+    workbench.PLAN = plan  # another process names its own
+    bench = await workbench.Workbench("process", Path(home), Path(contexts)).open(engine_url="")
     spec = processor(runtime={"cpu": 1, "memory_gb": "0.5", "timeout_s": 60})
     await bench.invoke(spec, await bench.place(secrets={"API_KEY": "sk-canary"}))
 
@@ -199,7 +200,7 @@ print(os.environ["API_KEY"] == "sk-canary", os.environ["API_KEY"])
 raise SystemExit(4)
 """
     spec = _spec(bench, program)
-    command = [sys.executable, "-c", EXECUTOR, str(tmp_path / "home"), str(bench.contexts)]
+    command = [sys.executable, "-c", EXECUTOR, str(tmp_path / "home"), str(bench.contexts), PLAN]
     executor = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     await until((bench.places.attempts / NAME / "out" / "running").exists)
     executor.kill()
